@@ -49,6 +49,7 @@ mod trcctl_check;
 mod trcctl_exec;
 mod trcctl_image;
 mod trcctl_live;
+mod trcctl_series;
 mod trcctl_serve;
 mod trcctl_test;
 mod trcctl_top;

@@ -117,7 +117,7 @@ fn an_image_without_trc_gets_one_and_a_unit_of_its_command() {
         calls(&outcome),
         [
             "image inspect shop",
-            "run --rm --name NAME -e B=c d --network none -v FOLDER:/.trcctl:ro,z --entrypoint \
+            "run --rm --name NAME -e B=c d --network none -v FOLDER:/.trcctl:ro,z --no-healthcheck --entrypoint \
              /.trcctl/trc shop -w /.trcctl/etc -c log.level=debug -c /.trcctl/tests/tests.toml \
              --test-strict --report events=- --test=front",
             "rm --force --volumes NAME",
@@ -362,6 +362,36 @@ fn ctrl_c_reaches_the_engine_and_nothing_is_left() {
     outcome.status(130);
     assert_eq!(calls(&outcome)[2..], ["stopped", "rm --force --volumes NAME"]);
     nothing_left(&outcome);
+}
+
+#[test]
+fn a_series_runs_a_container_for_each_run() {
+    let config = json!({"Cmd": ["serve", "${HOME}"], "Env": ["PORT=80"]});
+    let trc =
+        wrapped(&config).file("tests.toml", "[test.front]\nexpect.tcp = '127.0.0.1:${PORT}'\n");
+    let outcome = trc.args(&["--faults", "all"]).run();
+    outcome.status(0).stdout_lines(&[
+        "ok    as it is .*",
+        "ok    freeze-app .* async\\.app is suspended for 5 s",
+        "skip  kill-app .* async\\.app has no `restart`",
+    ]);
+    let runs: Vec<String> =
+        calls(&outcome).into_iter().filter(|call| call.starts_with("run")).collect();
+    assert_eq!(runs.len(), 2);
+    assert!(
+        runs[1].contains("-c /.trcctl/tests/tests.toml -c /.trcctl/tests/trcctl.run.toml"),
+        "{runs:?}"
+    );
+    assert!(runs[1].ends_with("--test=freeze-app,test.front"), "{runs:?}");
+    nothing_left(&outcome);
+    let own = image(&json!({"Entrypoint": ["trc"]})).args(&["--faults", "all"]).run();
+    own.status(78).stderr_has(
+        "error: the configuration of an image that has its own trc cannot be seen from here\n  \
+         put trcctl into the image, and run it there\n",
+    );
+    // The same run again and again needs to know nothing.
+    let own = image(&json!({"Entrypoint": ["trc"]})).args(&["--repeat", "2"]).run();
+    own.status(0).stdout_has("2 runs passed; ");
 }
 
 #[test]

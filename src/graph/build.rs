@@ -372,7 +372,8 @@ fn sort(units: &[&Unit], written: &[Vec<Written>]) -> (Vec<usize>, Vec<Diagnosti
 /// Explains why this condition of `other` can never hold for `unit`.
 fn never(unit: &Unit, other: &Unit, condition: Option<Condition>) -> Option<String> {
     let (id, other_id) = (unit.id(), other.id());
-    let outside = other.command == Command::Nothing;
+    // A test without a command is nothing outside: trc makes its checks itself.
+    let outside = other.command == Command::Nothing && other.stage != Stage::Test;
     match (condition, outside, &other.ready) {
         (Some(Condition::Ready), _, _) if unit.stage == Stage::Halt => {
             return Some(format!(

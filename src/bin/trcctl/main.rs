@@ -4,7 +4,7 @@ mod completions;
 mod live;
 mod serve;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,8 +19,13 @@ use trc::status;
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     // This is a stage of `trcctl test`, which starts itself again.
-    if let Some(stage) = words.next().and_then(|word| Stage::named(word.to_str()?)) {
+    let word = words.next();
+    let word = word.as_deref().and_then(OsStr::to_str).unwrap_or_default();
+    if let Some(stage) = Stage::named(word) {
         return stage.run(&words.collect::<Vec<_>>()).into();
+    }
+    if word == test::many::plan::HOLD {
+        return test::many::hold(&words.collect::<Vec<_>>()).into();
     }
     completions::answer(program);
     match run() {
@@ -205,12 +210,18 @@ fn test_command() -> Command {
                trcctl test -w DIR -c async.web.env.PORT=8080 --report junit=FILE\n                         \
                                       Run the tests of DIR with one key overridden, and write a report\n  \
                trcctl test --image nginx --tests tests.toml --run-arg '-e PORT=8080'\n                         \
-                                      Run the tests of a file in a container of an image without trc\n\n\
+                                      Run the tests of a file in a container of an image without trc\n  \
+               trcctl test --repeat 20 --jitter\n                         \
+                                      Find tests that pass only sometimes, and limits that are too near\n  \
+               trcctl test --faults all\n                         \
+                                      Find services that do not come back\n  \
+               trcctl test --delay-each\n                         \
+                                      Find services that lack an `after`\n\n\
              Exit status:\n  \
-               0    every test passed and the run was clean\n  \
-               1    a test failed, or the run was not clean\n  \
+               0    every test passed and the run was clean; in a series, every run\n  \
+               1    a test failed, or the run was not clean; in a series, at least one run, or Ctrl-C ended it\n  \
                64   the command line is wrong\n  \
-               78   the configuration has errors\n  \
+               78   the configuration has errors, or a series has nothing to try\n  \
                125  the container engine has failed\n  \
                126  trc cannot be executed\n  \
                127  trc or the container engine does not exist",
@@ -233,7 +244,66 @@ fn test_command() -> Command {
                 .help("The trc binary to run [default: the one next to trcctl, or in PATH]")
                 .value_parser(value_parser!(PathBuf)),
         )
+        .args(series_arguments())
         .args(image_arguments())
+}
+
+/// Returns the arguments of `trcctl test` that make it run the tests more than once.
+fn series_arguments() -> [Arg; 5] {
+    let about = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).help(help).help_heading("Series of runs")
+    };
+    let time = |argument: Arg, default: &'static str| {
+        let argument = argument.value_name("TIME").num_args(0..=1).require_equals(true);
+        argument.default_missing_value(default).value_parser(trc::client::live::time)
+    };
+    [
+        about("repeat", "Run the tests N times; show the times, and what passes only sometimes")
+            .value_name("N")
+            .conflicts_with_all(["faults", "delay-each"])
+            .value_parser(value_parser!(u32).range(1..=100_000)),
+        time(
+            about(
+                "jitter",
+                "With --repeat: start units up to TIME later, at random [default: 500ms]",
+            ),
+            "500ms",
+        )
+        .requires("repeat"),
+        about("faults", "Kill and freeze each service in turn; show what does not come back")
+            .value_name("all|kill|freeze")
+            .hide_possible_values(true)
+            .conflicts_with("delay-each")
+            .value_parser(PossibleValuesParser::new(["all", "kill", "freeze"])),
+        time(
+            about(
+                "delay-each",
+                "Hold each service back in turn, to find a missing `after` [default: 5s]",
+            ),
+            "5s",
+        ),
+        about("json", "Print the results of a series as JSON").action(ArgAction::SetTrue),
+    ]
+}
+
+/// Returns the series of runs that was asked for, if there is one.
+fn series(arguments: &ArgMatches) -> Option<test::many::Series> {
+    use test::many::Series;
+    use test::many::plan::Faults;
+    if let Some(times) = arguments.get_one("repeat") {
+        return Some(Series::Repeat {
+            times: *times,
+            jitter: arguments.get_one("jitter").copied(),
+        });
+    }
+    if let Some(faults) = arguments.get_one::<String>("faults") {
+        return Some(Series::Faults(match faults.as_str() {
+            "kill" => Faults::Kill,
+            "freeze" => Faults::Freeze,
+            _ => Faults::All,
+        }));
+    }
+    arguments.get_one("delay-each").map(|time| Series::Delay(*time))
 }
 
 /// Returns the arguments of `trcctl test` that are about images.
@@ -285,6 +355,18 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
         })
     });
     let image = image.transpose()?;
+    let (series, json) = (series(arguments), arguments.get_flag("json"));
+    if json && series.is_none() {
+        return Err(
+            "--json is for --repeat, --faults and --delay-each: use --report json=FILE".into()
+        );
+    }
+    if series.is_some() && !line.reports.is_empty() {
+        return Err("--report is for a single run: use --json for the results of a series".into());
+    }
+    if series.is_some() && line.test_list {
+        return Err("--list runs nothing, so there is no series of runs".into());
+    }
     let names = arguments.get_many::<String>("name").unwrap_or_default();
     // `--test=a,b` works as in trc.
     let names = names.chain(line.test.iter().filter(|names| !names.is_empty()));
@@ -295,6 +377,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
         verbose: arguments.get_flag("verbose"),
         list: line.test_list,
         image,
+        series: series.map(|series| test::many::Wanted { series, json }),
         line,
     })
 }

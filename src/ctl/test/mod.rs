@@ -2,6 +2,7 @@
 
 pub mod image;
 mod log;
+pub mod many;
 pub mod namespace;
 mod progress;
 mod reports;
@@ -10,13 +11,15 @@ mod session;
 mod summary;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::here::is_elsewhere;
-use crate::config::reason;
+use crate::config::{CommandLine, reason};
 use crate::report::VERSION;
 use crate::status;
+use tempfile::NamedTempFile;
+
 use image::{Image, Refused};
 use namespace::Stage;
 use progress::Progress;
@@ -66,51 +69,120 @@ fn run_in(request: &Request, place: &Place, reports: &[Report]) -> u8 {
         Place::Here(_) => {}
         Place::Container(image) => image.notes.iter().for_each(|note| eprintln!("note: {note}")),
     }
-    let arguments = arguments(request, place);
+    if let Some(wanted) = request.series {
+        return many::run(request, place, wanted);
+    }
     let mut progress = Progress::new(request.verbose);
-    progress.show();
-    let done = session(request, place, &arguments, &mut progress);
-    progress.clear();
-    match done {
+    match Runner::new(request, place).run(Extra::default(), &mut progress) {
         Ok(status) => tell(request, place, reports, &mut progress, status),
-        Err(error) => {
-            let why = format!("cannot run {}: {}", arguments[0].display(), reason(&error));
-            problem(&why, status::SOFTWARE)
+        Err(why) => problem(&why, status::SOFTWARE),
+    }
+}
+
+/// What one run has in addition to the others of a series.
+#[derive(Clone, Copy, Default)]
+struct Extra<'a> {
+    /// Settings, as in a file of `-c`.
+    toml: &'a str,
+    /// The names of the tests, in place of those that were asked for, if there are any.
+    tests: &'a [String],
+    /// The units that the settings add.
+    added: &'a [String],
+}
+
+/// Runs trc, once or more often.
+struct Runner<'a> {
+    request: &'a Request,
+    place: &'a Place,
+    namespaces: bool,
+}
+
+impl<'a> Runner<'a> {
+    fn new(request: &'a Request, place: &'a Place) -> Self {
+        Self { request, place, namespaces: request.namespaces }
+    }
+
+    /// Runs trc, and returns its exit status.
+    ///
+    /// # Errors
+    /// Returns why it could not be run.
+    fn run(&mut self, extra: Extra<'_>, progress: &mut Progress) -> Result<u8, String> {
+        let (command, _file) = self.command(extra)?;
+        progress.show();
+        let done = self.session(&command, progress);
+        progress.clear();
+        done.map_err(|why| format!("cannot run {}: {}", command[0].display(), reason(&why)))
+    }
+
+    /// Returns the command line of trc, or that of the engine that runs it, and the file with the
+    /// settings of the run.
+    fn command(&self, extra: Extra<'_>) -> Result<(Vec<OsString>, Option<NamedTempFile>), String> {
+        let request = self.request.of_run(extra);
+        let with = |line: &CommandLine, file: Option<OsString>| {
+            let mut line = line.clone();
+            line.overrides.extend(file);
+            line.only = line.only.map(|only| {
+                let all = std::iter::once(only).chain(extra.added.iter().cloned());
+                all.collect::<Vec<_>>().join(",")
+            });
+            line
+        };
+        match self.place {
+            Place::Here(trc) => {
+                let file = settings(extra.toml).map_err(|why| {
+                    format!("cannot write settings for the run: {}", reason(&why))
+                })?;
+                let path = file.as_ref().map(|file| file.path().into());
+                let line = with(&super::here::here(&request.line), path);
+                Ok((request.arguments_of(trc.clone(), &line), file))
+            }
+            Place::Container(image) => {
+                let path = if extra.toml.is_empty() {
+                    None
+                } else {
+                    Some(image.add_settings(extra.toml)?)
+                };
+                let line = with(image.line(), path);
+                Ok((image.arguments(request.options(&line)), None))
+            }
         }
     }
+
+    /// Runs trc, in namespaces if that is wanted and possible.
+    fn session(&mut self, command: &[OsString], progress: &mut Progress) -> io::Result<u8> {
+        if let Place::Container(image) = self.place {
+            let done = session::run(Stage::Child, command, progress);
+            image.remove();
+            return done;
+        }
+        if self.namespaces {
+            let status = session::run(Stage::Namespace, command, progress)?;
+            let Some(why) = progress.refused.take() else { return Ok(status) };
+            progress.clear();
+            eprintln!(
+                "note: cannot create namespaces ({why}): trc runs as an ordinary process, not as PID 1; \
+                 use --no-namespaces to do so without this note"
+            );
+            progress.show();
+            self.namespaces = false;
+        }
+        session::run(Stage::Child, command, progress)
+    }
 }
 
-/// Returns the command line of trc, or that of the engine that runs it.
-fn arguments(request: &Request, place: &Place) -> Vec<OsString> {
-    match place {
-        Place::Here(trc) => request.arguments(trc.clone()),
-        Place::Container(image) => image.arguments(request.options(image.line())),
+/// Writes settings to a file that everybody can read, if there are any.
+fn settings(toml: &str) -> io::Result<Option<NamedTempFile>> {
+    if toml.is_empty() {
+        return Ok(None);
     }
-}
-
-/// Runs trc, in namespaces if that is wanted and possible.
-fn session(
-    request: &Request,
-    place: &Place,
-    command: &[OsString],
-    progress: &mut Progress,
-) -> io::Result<u8> {
-    if let Place::Container(image) = place {
-        let done = session::run(Stage::Child, command, progress);
-        image.remove();
-        return done;
-    }
-    if request.namespaces {
-        let status = session::run(Stage::Namespace, command, progress)?;
-        let Some(why) = progress.refused.take() else { return Ok(status) };
-        progress.clear();
-        eprintln!(
-            "note: cannot create namespaces ({why}): trc runs as an ordinary process, not as PID 1; \
-             use --no-namespaces to do so without this note"
-        );
-        progress.show();
-    }
-    session::run(Stage::Child, command, progress)
+    let rights = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let mut file = tempfile::Builder::new()
+        .prefix("trcctl-")
+        .suffix(".toml")
+        .permissions(rights)
+        .tempfile()?;
+    file.write_all(toml.as_bytes())?;
+    Ok(Some(file))
 }
 
 /// Prints the summary, and the log if something other than a test failed. Returns the exit status.
@@ -153,11 +225,9 @@ fn tell(
     if untold || !report.unwritten.is_empty() || !matches!(status, 0 | 1) {
         progress.tell_log();
     }
-    let stdout = io::stdout();
-    let marks = stdout.is_terminal();
-    let style = Style { marks, colours: marks && std::env::var_os("NO_COLOR").is_none() };
+    let style = Style::of_stdout();
     // A reader that has gone away does not change the exit status.
-    _ = stdout.lock().write_all(summary::summary(&report, style).as_bytes());
+    _ = io::stdout().lock().write_all(summary::summary(&report, style).as_bytes());
     if let Place::Container(image) = place
         && let Some(hint) = &image.hint
         && report.points.iter().any(|point| point.message().contains("refused"))
@@ -182,7 +252,10 @@ fn untold(image: &Image, status: u8) {
 #[expect(clippy::disallowed_methods, reason = "this process becomes trc, it starts none")]
 fn list(request: &Request, place: &Place) -> u8 {
     use std::os::unix::process::CommandExt;
-    let arguments = arguments(request, place);
+    let arguments = match place {
+        Place::Here(trc) => request.arguments(trc.clone()),
+        Place::Container(image) => image.arguments(request.options(image.line())),
+    };
     let error = match place {
         Place::Here(_) => std::process::Command::new(&arguments[0]).args(&arguments[1..]).exec(),
         Place::Container(image) => match image.list(&arguments) {

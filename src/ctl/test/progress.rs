@@ -26,6 +26,10 @@ pub(super) struct Progress {
     pub interrupted: bool,
     /// The version of trc's events, if it is not the one that trcctl reads.
     pub foreign: Option<u32>,
+    /// The name of the run, if there are several.
+    pub title: String,
+    /// The units that became ready, and the time that each of them took.
+    pub ready: Vec<(String, Duration)>,
     now: String,
     /// The time since the run began at which that began.
     since: Duration,
@@ -68,7 +72,8 @@ impl Progress {
 
     /// Describes in one line what is happening.
     fn text(&self) -> String {
-        harmless(&format!("{} …{}", self.now, self.counts()))
+        let title = if self.title.is_empty() { "" } else { ": " };
+        harmless(&format!("{}{title}{} …{}", self.title, self.now, self.counts()))
     }
 
     /// Returns the line for a log, in which the lines before it stay.
@@ -125,7 +130,8 @@ impl Progress {
             }
             Event::End(suite) => return self.end = Some(suite),
             // A first attempt is not worth a line.
-            Event::Ready { .. } | Event::Attempt { number: ..=1, .. } | Event::Unknown => return,
+            Event::Attempt { number: ..=1, .. } | Event::Unknown => return,
+            Event::Ready { unit, after } => return self.ready.push((unit, after)),
             Event::Waiting { unit, why } => format!("{unit} is not ready yet: {why}"),
             Event::Restarting { unit, after, why } => {
                 format!("restarting {unit} in {}: it {why}", seconds(after))

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::image;
+use super::{Extra, image, many::Wanted};
 use crate::config::CommandLine;
 use crate::ctl::here::here;
 
@@ -23,6 +23,8 @@ pub struct Request {
     pub verbose: bool,
     /// Whether the tests are only listed.
     pub list: bool,
+    /// The series of runs, if there is more than one.
+    pub series: Option<Wanted>,
     /// The image to test, if the tests run in a container.
     pub image: Option<image::Asked>,
 }
@@ -58,7 +60,8 @@ impl Request {
         self.with_tests(here(&self.line))
     }
 
-    fn with_tests(&self, line: CommandLine) -> CommandLine {
+    /// Returns the command line with the tests that were asked for.
+    pub(super) fn with_tests(&self, line: CommandLine) -> CommandLine {
         let test = (!self.list).then(|| self.names.join(","));
         CommandLine { test, test_list: self.list, ..line }
     }
@@ -66,9 +69,20 @@ impl Request {
     /// Returns the command line of trc. trc writes events, unless the tests are only listed.
     #[must_use]
     pub fn arguments(&self, trc: PathBuf) -> Vec<OsString> {
+        self.arguments_of(trc, &here(&self.line))
+    }
+
+    /// Returns the command line of trc for this line.
+    pub(super) fn arguments_of(&self, trc: PathBuf, line: &CommandLine) -> Vec<OsString> {
         let mut out = vec![trc.into_os_string()];
-        out.extend(self.options(&here(&self.line)));
+        out.extend(self.options(line));
         out
+    }
+
+    /// Returns the request with the tests of one run of a series.
+    pub(super) fn of_run(&self, extra: Extra<'_>) -> Self {
+        let names = if extra.tests.is_empty() { &self.names } else { extra.tests };
+        Self { names: names.to_vec(), ..self.clone() }
     }
 
     /// Returns the options of trc for this command line and these tests.
@@ -140,6 +154,7 @@ mod tests {
             verbose: false,
             list: false,
             image: None,
+            series: None,
         }
     }
 

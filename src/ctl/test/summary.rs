@@ -2,6 +2,7 @@
 //! failures, and one line for the whole run.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use crate::report::{CheckPoint, Outcome, Point, Suite};
@@ -16,13 +17,20 @@ pub(super) struct Style {
     pub colours: bool,
 }
 
-const GREEN: &str = "32";
-const RED: &str = "1;31";
-const YELLOW: &str = "33";
-const FAINT: &str = "2";
+pub(super) const GREEN: &str = "32";
+pub(super) const RED: &str = "1;31";
+pub(super) const YELLOW: &str = "33";
+pub(super) const FAINT: &str = "2";
 
 impl Style {
-    fn paint(self, colour: &str, text: &str) -> String {
+    /// Returns the style of standard output.
+    pub(super) fn of_stdout() -> Self {
+        let marks = std::io::stdout().is_terminal();
+        Self { marks, colours: marks && std::env::var_os("NO_COLOR").is_none() }
+    }
+
+    /// Returns a text in a colour, if there are colours.
+    pub(super) fn paint(self, colour: &str, text: &str) -> String {
         if self.colours && !text.is_empty() {
             format!("\x1b[{colour}m{text}\x1b[0m")
         } else {
@@ -30,7 +38,8 @@ impl Style {
         }
     }
 
-    fn mark(self, outcome: Outcome) -> String {
+    /// Returns the mark or the word for a result.
+    pub(super) fn mark(self, outcome: Outcome) -> String {
         let (mark, word, colour) = match outcome {
             Outcome::Passed => ("✓", "ok  ", GREEN),
             Outcome::Failed | Outcome::NotRun => ("✗", "FAIL", RED),
@@ -178,7 +187,8 @@ fn time(point: &Point) -> String {
     if timed { long(point.took) } else { String::new() }
 }
 
-fn long(took: Duration) -> String {
+/// Returns a time, rounded.
+pub(super) fn long(took: Duration) -> String {
     match took.as_millis() {
         ms @ ..1000 => format!("{ms} ms"),
         _ => format!("{:.1} s", took.as_secs_f64()),

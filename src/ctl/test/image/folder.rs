@@ -7,9 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-#[cfg(test)]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -121,6 +119,14 @@ impl Folder {
         // `z` lets any container read it where SELinux is on; elsewhere it does nothing.
         out.push(format!(":{at}:ro,z"));
         out
+    }
+
+    /// Returns the path on this machine of a file in the folder. Any other path stays as it is.
+    pub(super) fn here(&self, path: &OsStr) -> PathBuf {
+        match Path::new(path).strip_prefix(PLACE) {
+            Ok(rest) => self.0.path().join(rest),
+            Err(_) => path.into(),
+        }
     }
 
     /// Returns the path of a file on this machine.

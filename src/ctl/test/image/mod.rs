@@ -16,7 +16,7 @@ mod unit;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::config::{CommandLine, overridden_file};
+use crate::config::{CommandLine, Environment, overridden_file};
 use crate::status;
 use engine::{Engine, Inspected};
 use folder::{Folder, Kind, PLACE};
@@ -56,6 +56,8 @@ pub(super) struct Image {
     /// What may help if a test could not connect.
     pub hint: Option<String>,
     folder: Folder,
+    /// The variables of the image, if its configuration is known here.
+    environment: Option<Environment>,
 }
 
 /// A reason why an image cannot be tested, and the exit status.
@@ -97,6 +99,7 @@ impl Image {
             hint: None,
             engine,
             folder,
+            environment: None,
         };
         let has_trc = program == Some(OsStr::new("trc"));
         let dir = has_trc.then(|| work_dir(&words, &inspected));
@@ -178,6 +181,13 @@ impl Image {
         let unit = unit::toml(command, inspected, own_ready);
         self.folder.write("etc/trc.toml", unit.as_bytes(), 0o644).map_err(wrong)?;
         self.line.work_dir = Some(format!("{PLACE}/etc").into());
+        let env = inspected.config().env.unwrap_or_default();
+        let env = env.iter().filter_map(|set| set.split_once('='));
+        self.environment = Some(env.map(|(name, value)| (name.into(), value.into())).collect());
+        if inspected.healthcheck().is_some() {
+            // Its processes would come and go while trc watches.
+            self.mounts.push("--no-healthcheck".into());
+        }
         if !own_ready && inspected.healthcheck().is_none() {
             self.hint = hint(inspected);
         }
@@ -187,6 +197,38 @@ impl Image {
     /// Returns the line that trc reads.
     pub(super) fn line(&self) -> &CommandLine {
         &self.line
+    }
+
+    /// Returns the line with which the configuration can be read on this machine, and the variables of
+    /// the image, unless the image has its own trc.
+    pub(super) fn seen_from_here(&self) -> Option<(CommandLine, Environment)> {
+        let environment = self.environment.clone()?;
+        let here = |path: &OsStr| self.folder.here(path).into_os_string();
+        let line = CommandLine {
+            work_dir: self.line.work_dir.as_ref().map(|dir| here(dir.as_os_str()).into()),
+            overrides: self.line.overrides.iter().map(|one| here(one)).collect(),
+            ..self.line.clone()
+        };
+        Some((line, environment))
+    }
+
+    /// Writes settings for one run. Returns the path of the file in the container.
+    pub(super) fn add_settings(&self, toml: &str) -> Result<OsString, String> {
+        self.folder.write("tests/trcctl.run.toml", toml.as_bytes(), 0o644)
+    }
+
+    /// Puts `trcctl` into the container. Returns its path there.
+    pub(super) fn add_trcctl(&self, own: &Path) -> Result<PathBuf, String> {
+        if let Some(loader) =
+            elf::read(own).map_err(|why| format!("{} {why}", own.display()))?.loader
+        {
+            return Err(format!(
+                "{} is linked dynamically, and an image need not have what it needs ({loader})\n  \
+                 `cargo static` builds a static trcctl, which can hold units of an image back",
+                own.display()
+            ));
+        }
+        self.folder.copy(own, "trcctl", 0o755).map(PathBuf::from)
     }
 
     /// Returns the command line of the engine that runs trc with these options.
