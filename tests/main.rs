@@ -19,6 +19,7 @@ mod examples;
 mod expectations;
 mod files;
 mod harness;
+mod hooks;
 mod howto;
 mod identity;
 mod injected_faults;

@@ -35,7 +35,7 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 14] = [
+        const LIVE: [&str; 15] = [
             "description",
             "enabled",
             "profiles",
@@ -50,13 +50,14 @@ impl Class {
             "on_failure",
             "stop",
             "reload",
+            "post_stop",
         ];
         match stage {
             "boot" => Self::Never,
             // Tests and halt units have not run yet.
             "test" | "halt" => Self::Live,
             _ if LIVE.contains(&key) => Self::Live,
-            _ if ["after", "before", "ready", "dirs"].contains(&key) => Self::Start,
+            _ if ["after", "before", "ready", "dirs", "pre_start"].contains(&key) => Self::Start,
             _ => Self::Restart,
         }
     }

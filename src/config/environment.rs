@@ -307,7 +307,10 @@ fn lengthen(table: &mut Table, keys: Keys) {
     for (name, entry) in table {
         let Some(key) = find(keys, name) else { continue };
         match (key.kind, &mut entry.node.value) {
-            (Kind::Short([[first, ..], ..]), value @ Value::String(_)) => {
+            (Kind::Short([[first, ..], ..]), value)
+                if matches!(value, Value::String(_))
+                    || matches!(value, Value::Array(_)) && first.kind.takes_array() =>
+            {
                 let node = Node { value: value.clone(), origin: entry.node.origin.clone() };
                 let inner = Entry::new(entry.key.clone(), entry.order, node);
                 *value = Value::Table(Table::from([(first.name.to_owned(), inner)]));

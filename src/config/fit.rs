@@ -175,6 +175,8 @@ impl Decoder<'_> {
             "success",
             "stop",
             "reload",
+            "pre_start",
+            "post_stop",
             "pdeathsig",
             "dirs",
             "files",

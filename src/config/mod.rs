@@ -84,8 +84,8 @@ pub(crate) use template::Template;
 pub(crate) use testing::{ReportFile, ReportKind, Testing};
 pub(crate) use time::seconds;
 pub(crate) use unit::{
-    After, Command, Condition, FileEnv, Form, Identity, OnFailure, Output, OutputFile, Overlap,
-    Reload, ReloadBy, Schedule, Stage, Stop, StopTo, Unit, UnitRef, Variable, typed,
+    After, Command, Condition, FileEnv, Form, Hook, Identity, OnFailure, Output, OutputFile,
+    Overlap, Reload, ReloadBy, Schedule, Stage, Stop, StopTo, Unit, UnitRef, Variable, typed,
 };
 pub(crate) use value::shown;
 pub(crate) use wanted::{Relation, Wanted};

@@ -199,6 +199,15 @@ pub(crate) struct Reload {
     pub within: Duration,
 }
 
+/// A command that trc runs before each start of a unit, or after each end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Hook {
+    /// The command.
+    pub exec: Vec<Template>,
+    /// The time that it may take, if the configuration sets it.
+    pub within: Option<Duration>,
+}
+
 /// What trc does to make a unit read its own configuration anew.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum ReloadBy {
@@ -348,6 +357,10 @@ pub(crate) struct Unit {
     pub stop: Stop,
     /// The way to make the unit read its own configuration anew, if there is one.
     pub reload: Option<Reload>,
+    /// The command that runs before each start.
+    pub pre_start: Option<Box<Hook>>,
+    /// The command that runs after each end.
+    pub post_stop: Option<Box<Hook>>,
     /// The signal that the process gets if trc is killed.
     pub pdeathsig: Option<Signal>,
     /// The identity and the environment of the process.
@@ -402,6 +415,8 @@ impl Unit {
             on_failure: OnFailure::default(),
             stop: Stop::default(),
             reload: None,
+            pre_start: None,
+            post_stop: None,
             pdeathsig: None,
             identity: Identity::default(),
             dirs: Vec::new(),

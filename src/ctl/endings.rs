@@ -27,7 +27,11 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
             ReloadBy::Exec(words) => words.first(),
             ReloadBy::Signal(_) => None,
         });
-        for program in program.into_iter().chain(stop).chain(reload).map(Template::source) {
+        let hooks = [&unit.pre_start, &unit.post_stop].into_iter().flatten();
+        let hooks = hooks.filter_map(|hook| hook.exec.first());
+        for program in
+            program.into_iter().chain(stop).chain(reload).chain(hooks).map(Template::source)
+        {
             let file = located(Path::new(&program), path);
             let Some(head) = file.and_then(|file| head(&file, endings::HEAD).ok()) else {
                 continue;

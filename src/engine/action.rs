@@ -5,8 +5,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{
-    Answer, Asker, Detail, Ended, Ending, Failing, How, JobEnd, Lack, NoJob, Purpose, Refusal,
-    Request, Sender, SpawnStage, Task,
+    Answer, Asker, Detail, EndReason, Ended, Ending, Failing, How, JobEnd, Lack, NoJob, Purpose,
+    Refusal, Request, Sender, SpawnStage, Task,
 };
 use crate::config::{Overlap, Then};
 use crate::graph::UnitId;
@@ -45,6 +45,13 @@ pub(crate) enum Told {
 pub(crate) enum Action {
     /// Start this unit.
     Spawn(UnitId),
+    /// Start this unit's `pre_start`, which is the unit's process until it exits.
+    PreStart(UnitId),
+    /// Run this unit's `post_stop`, and answer with `PostStopEnded`. It sees this status and this
+    /// reason.
+    PostStop(UnitId, u8, EndReason),
+    /// Kill this unit's `post_stop`; it does not answer any more.
+    KillPostStop(UnitId),
     /// Send this signal.
     Signal(Target, Signal),
     /// Run this unit's stop command.
@@ -125,6 +132,42 @@ pub(crate) enum Fact {
         errno: Option<Errno>,
         /// The details, if trc knows any.
         why: Option<Detail>,
+    },
+    /// A unit's `pre_start` has exited.
+    PreStartExited {
+        /// The unit.
+        unit: UnitId,
+        /// How it exited.
+        ending: Ending,
+    },
+    /// A unit's `pre_start` took too long, and is stopped.
+    Unprepared {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// A unit's `pre_start` has left processes running, which are killed.
+    PreStartLeft {
+        /// The unit.
+        unit: UnitId,
+    },
+    /// A unit's `post_stop` failed, which changes nothing.
+    PostStopFailed {
+        /// The unit.
+        unit: UnitId,
+        /// Why, as far as trc knows.
+        why: Option<Detail>,
+    },
+    /// A unit's `post_stop` is killed.
+    PostStopKilled {
+        /// The unit.
+        unit: UnitId,
+        /// Whether there is no more time for the stop of the run; otherwise it took too long.
+        hurry: bool,
+    },
+    /// There is no time for a unit's `post_stop`, which does not run.
+    PostStopSkipped {
+        /// The unit.
+        unit: UnitId,
     },
     /// A unit cannot be started, and has failed: its conditions can no longer come true.
     Blocked {

@@ -8,6 +8,8 @@ pub(crate) enum Detail {
     Words(String),
     /// The interpreter that the program names does not exist.
     NoInterpreter(String),
+    /// Why the unit's `pre_start`, and not its own command, could not be executed.
+    PreStart(String),
     /// The step needs root, and trc is not root.
     NotRoot,
     /// The place at which the script failed, for the end of a sentence: `at line 3: ...`.

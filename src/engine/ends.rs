@@ -1,8 +1,9 @@
 //! The ends of units.
 
-use super::unit::{Ladder, Leftovers, Phase, Verdict, Why};
+use super::unit::{Exit, Ladder, Leftovers, Phase, Verdict, Why};
 use super::{
-    Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Left, Run, Tick, Told, limits,
+    Action, Cause, Ended, Ending, Engine, Event, Fact, How, LastWord, Left, Run, Target, Tick,
+    Told, limits,
 };
 use crate::config::{OnFailure, Stage, StopTo, WaitPolicy};
 use crate::graph::UnitId;
@@ -32,6 +33,7 @@ impl Engine {
             | Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => {
                 let why = None;
@@ -39,19 +41,31 @@ impl Engine {
                 return;
             }
         };
-        actions.push(Action::Tell(Fact::Exited { unit: id, pid, ending }));
+        if self.prepares(id) {
+            self.states[id.0].executed = true;
+            actions.push(Action::Tell(Fact::PreStartExited { unit: id, ending }));
+            if self.is_prepared(id, ending, leftovers, actions) {
+                return;
+            }
+        } else {
+            actions.push(Action::Tell(Fact::Exited { unit: id, pid, ending }));
+        }
         self.leave_behind(now, id, ending, leftovers, ladder, actions);
         let raw = ending.status();
+        let prepares = self.prepares(id);
+        let (stop_signal, _) = self.stops_by(id);
         let node = self.graph.node(id);
         let stage = node.unit.stage;
         // A unit that was asked to stop may die of the signal, or exit with the status that says
         // so.
-        let obeyed = ladder.is_some() && raw == Ending::Signal(node.stop_signal).status();
-        let status = if obeyed || node.succeeds_with(raw) { 0 } else { raw.max(1) };
+        let obeyed = ladder.is_some() && raw == Ending::Signal(stop_signal).status();
+        let well = if prepares { raw == 0 } else { node.succeeds_with(raw) };
+        let status = if obeyed || well { 0 } else { raw.max(1) };
+        let how = if prepares { How::PreStart(ending) } else { How::Process(ending) };
         if self.graph.testing {
             self.judge_stop(now, id, ending, ladder, status != 0);
         }
-        let well = ladder.is_none() || self.graph.node(id).may_stop_with(raw);
+        let well = ladder.is_none() || self.may_stop_with(id, raw);
         if !well && self.failure_spoils(id) {
             self.spoils_the_stop();
         }
@@ -64,12 +78,15 @@ impl Engine {
             Ending::Signal(signal @ (Signal::INT | Signal::QUIT))
                 if terminal && stage != Stage::Halt && !obeyed && struck != Some(signal) =>
             {
-                self.end_watch(id, actions);
-                self.end(id, How::Process(ending), status, actions);
+                let reason = self.end_reason(id, how);
+                let exit = Exit { how, status, ..self.exit(now, id, how, status, actions) };
+                if !self.begin_post_stop(now, id, exit, reason, raw, actions) {
+                    self.end(id, how, status, actions);
+                }
                 self.stop_run(Cause::Terminal(id, signal), status.max(raw), actions);
             }
             Ending::Signal(_) | Ending::Code(_) => {
-                self.over(now, id, How::Process(ending), status, actions);
+                self.over(now, id, how, (status, raw), actions);
             }
         }
     }
@@ -83,7 +100,9 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> Ended {
         // A unit that was asked to stop without being at fault cannot fail any more.
-        let told = matches!(self.states[id.0].phase(), Phase::Stopping { .. })
+        let finished = self.states[id.0].exit.take();
+        let told = (matches!(self.states[id.0].phase(), Phase::Stopping { .. })
+            || finished.is_some_and(|exit| exit.told))
             && self.states[id.0].verdict.is_none_or(Verdict::is_no_fault);
         let ended = Ended { how, status, place: self.ends };
         self.ends += 1;
@@ -95,7 +114,8 @@ impl Engine {
         if self.graph.testing {
             self.judge_end(id, ended);
         }
-        if ended.failed() && !told && matches!(how, How::Process(_)) && self.goes_unsaid(id) {
+        let by_itself = matches!(how, How::Process(_) | How::PreStart(_));
+        if ended.failed() && !told && by_itself && self.goes_unsaid(id) {
             actions.push(Action::Tell(Fact::Failed { unit: id, ended }));
         }
         if stage == Stage::Test {
@@ -122,6 +142,15 @@ impl Engine {
             }
         }
         ended
+    }
+
+    /// Returns whether a unit may exit with this status when trc stops it.
+    pub(super) fn may_stop_with(&self, id: UnitId, raw: u8) -> bool {
+        if self.prepares(id) {
+            raw == 0 || raw == Ending::Signal(Signal::TERM).status()
+        } else {
+            self.graph.node(id).may_stop_with(raw)
+        }
     }
 
     /// Returns whether the log might otherwise not mention the failure of a unit: the last line
@@ -155,12 +184,18 @@ impl Engine {
             Left::Others => false,
             Left::Escaped => true,
         };
-        let to = self.graph.node(id).stop_to;
+        let (_, to) = self.stops_by(id);
         let told = match ladder {
             Some(Ladder::Signal { .. }) if to == StopTo::Group => Told::Group,
             Some(_) | None => Told::Nobody,
         };
         self.states[id.0].leftovers = match ladder {
+            // Nothing that prepares the unit stays.
+            None if self.prepares(id) => {
+                actions.push(Action::Tell(Fact::PreStartLeft { unit: id }));
+                actions.push(Action::Signal(Target::All(id), Signal::KILL));
+                Leftovers::Killed { give_up_at: now + limits::UNKILLABLE_AFTER }
+            }
             None => {
                 actions.push(Action::Tell(Fact::LeftBehind { unit: id, ending }));
                 self.states[id.0].left = true;

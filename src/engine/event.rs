@@ -165,14 +165,14 @@ pub(crate) enum Event {
         /// The unit.
         unit: UnitId,
     },
-    /// A unit has a process, which has not executed its command yet.
+    /// A unit has a process, which has not executed its command or its `pre_start` yet.
     Forked {
         /// The unit.
         unit: UnitId,
         /// Its process.
         pid: i32,
     },
-    /// A unit's command was executed.
+    /// A unit's command was executed, but not its `pre_start`, whose exit tells the rest.
     Executed {
         /// The unit.
         unit: UnitId,
@@ -188,7 +188,7 @@ pub(crate) enum Event {
         /// The details, if trc knows any.
         why: Option<Detail>,
     },
-    /// A unit's main process exited and was reaped.
+    /// A unit's main process, or its `pre_start`, exited and was reaped.
     Exited {
         /// The unit.
         unit: UnitId,
@@ -212,6 +212,15 @@ pub(crate) enum Event {
         unit: UnitId,
         /// Whether it exited with 0.
         succeeded: bool,
+    },
+    /// A unit's `post_stop` exited, or could not be started.
+    PostStopEnded {
+        /// The unit.
+        unit: UnitId,
+        /// Whether it exited with 0.
+        succeeded: bool,
+        /// Why it did not.
+        why: Option<Detail>,
     },
     /// The command that makes a unit reload exited, or could not be started.
     ReloadCommandEnded {

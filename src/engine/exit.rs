@@ -68,7 +68,9 @@ impl Engine {
         Some(match ended.how {
             How::Process(ending) if self.graph.node(id).succeeds_with(ending.status()) => 0,
             How::Process(ending) => ending.status().max(1),
-            How::NotStarted(..)
+            How::PreStart(_)
+            | How::Unprepared
+            | How::NotStarted(..)
             | How::Blocked(_)
             | How::Unkillable
             | How::NotReady

@@ -1,6 +1,6 @@
 //! The health of the run, or of some of its units.
 
-use super::unit::{Phase, Wanted};
+use super::unit::{Phase, State, Wanted};
 use super::{Engine, Run};
 use crate::config::{OnFailure, Stage};
 use crate::graph::UnitId;
@@ -74,9 +74,11 @@ impl Engine {
                 Health::Ready
             }
             Phase::Waiting | Phase::Starting { .. } => first,
-            Phase::Retrying { .. } | Phase::Backoff { .. } | Phase::Stopping { .. } => {
-                Health::Unhealthy
-            }
+            Phase::Finishing { .. } if well_so_far(state) && node.oneshot => first,
+            Phase::Retrying { .. }
+            | Phase::Backoff { .. }
+            | Phase::Stopping { .. }
+            | Phase::Finishing { .. } => Health::Unhealthy,
             Phase::Running { .. } | Phase::Watching if state.watch.sick => Health::Unhealthy,
             Phase::Running { .. } | Phase::Watching => {
                 if self.stands(id) {
@@ -101,4 +103,9 @@ impl Engine {
         let checked = self.graph.node(id).unit.ready.is_some();
         state.verdict.is_none() && (!checked || state.is_ready())
     }
+}
+
+/// Returns whether the process of a unit whose `post_stop` runs has exited as it should.
+fn well_so_far(state: &State) -> bool {
+    state.exit.is_some_and(|exit| exit.status == 0)
 }

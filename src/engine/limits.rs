@@ -4,6 +4,11 @@ use std::time::Duration;
 
 pub(super) use crate::graph::{RESERVE, STOP_TIMEOUT};
 
+/// The time that a `pre_start` may take, unless the configuration says otherwise.
+pub(crate) const PRE_START: Duration = Duration::from_mins(1);
+/// The time that a `post_stop` may take, unless the configuration says otherwise.
+pub(crate) const POST_STOP: Duration = Duration::from_secs(5);
+
 /// The time from SIGKILL until trc gives up. A process that survives it hangs in the kernel (state
 /// D).
 pub(crate) const UNKILLABLE_AFTER: Duration = Duration::from_secs(2);

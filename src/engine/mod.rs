@@ -35,6 +35,7 @@ mod limits;
 mod own_reload;
 mod past;
 mod policy;
+mod post_stop;
 mod reason;
 mod reload;
 mod request;
@@ -63,7 +64,7 @@ pub(crate) use event::{
 };
 pub(crate) use finding::{Finding, Lack};
 pub(crate) use health::Health;
-pub(crate) use limits::UNKILLABLE_AFTER;
+pub(crate) use limits::{POST_STOP, PRE_START, UNKILLABLE_AFTER};
 pub(crate) use own_reload::NotReloaded;
 pub(crate) use reason::{Cause, LastWord, Reason};
 pub(crate) use reload::Failing;
@@ -71,7 +72,7 @@ pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
 pub(crate) use snapshot::{PhaseName, Snapshot, UnitSnapshot};
 pub(crate) use start::is_scarce;
 pub(crate) use timeline::Span;
-pub(crate) use unit::{Ended, How, Stopped, TestEnd, Verdict, Wanted, Why};
+pub(crate) use unit::{EndReason, Ended, How, Stopped, TestEnd, Verdict, Wanted, Why};
 
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
@@ -317,6 +318,9 @@ impl Engine {
             }
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
+            }
+            Event::PostStopEnded { unit, succeeded, why } => {
+                self.on_post_stop_ended(now, unit, succeeded, why, actions);
             }
             Event::ReloadCommandEnded { unit, succeeded, why } => {
                 self.on_reload_command_ended(unit, succeeded, why, actions);

@@ -59,6 +59,7 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => Some(Refusal::NotRunning),
         }

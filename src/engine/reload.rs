@@ -211,6 +211,7 @@ impl Engine {
                 | Phase::Starting { .. }
                 | Phase::Running { .. }
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Done(_) => {}
             }
             let state = &mut self.states[id.0];
@@ -259,7 +260,9 @@ impl Engine {
         let state = &self.states[id.0];
         match (state.phase(), state.verdict) {
             (Phase::Done(ended), _) => Some(Failing::Ended(ended)),
-            (_, Some(Verdict::NotReady | Verdict::Overran)) => Some(Failing::NotReady),
+            (_, Some(Verdict::Unprepared | Verdict::NotReady | Verdict::Overran)) => {
+                Some(Failing::NotReady)
+            }
             _ if !state.restarts.times.is_empty() => Some(Failing::Exited),
             _ => None,
         }
@@ -326,6 +329,7 @@ impl Engine {
                 | Phase::Retrying { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_) => self.begin_stop(*id, now, actions),
             }

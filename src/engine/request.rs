@@ -276,6 +276,7 @@ impl Engine {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Done(_) => !self.states[id.0].gone(),
         };
         let all = self.graph.ids().rev().filter(|id| found[id.0] && is_up(id));
@@ -305,6 +306,7 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. } => {
                 matches!(request, Request::Signal(_)).then_some(Refusal::NotRunning)
             }
@@ -371,9 +373,13 @@ impl Engine {
         self.jobs.open.push(Job { number, unit: id, task, before, ordered });
         match (task, self.states[id.0].phase()) {
             // It is told to stop when it is its turn.
-            (Task::Stop, Phase::Starting { .. } | Phase::Running { .. } | Phase::Done(_))
-                if ordered =>
-            {
+            (
+                Task::Stop,
+                Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Finishing { .. }
+                | Phase::Done(_),
+            ) if ordered => {
                 self.states[id.0].wanted = Wanted::Held;
             }
             (Task::Stop, _) => self.take_down(now, id, actions),
@@ -449,7 +455,8 @@ impl Engine {
                 | Phase::Backoff { .. }
                 | Phase::Starting { .. }
                 | Phase::Running { .. }
-                | Phase::Stopping { .. },
+                | Phase::Stopping { .. }
+                | Phase::Finishing { .. },
                 _,
             ) => self.take_down(now, id, actions),
         }
@@ -461,7 +468,7 @@ impl Engine {
         state.wanted = Wanted::Held;
         match state.phase() {
             // There are only leftovers to stop.
-            Phase::Done(_) => self.begin_stop(id, now, actions),
+            Phase::Done(_) | Phase::Finishing { .. } => self.begin_stop(id, now, actions),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => {
                 state.verdict = Some(Verdict::Asked);
             }
@@ -496,6 +503,7 @@ impl Engine {
                 Phase::Waiting
                 | Phase::Retrying { .. }
                 | Phase::Watching
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_) => self.begin_stop(id, now, actions),
             }
@@ -528,7 +536,7 @@ impl Engine {
             {
                 self.condemn(id, Verdict::Asked);
             }
-            Phase::Stopping { .. } => self.condemn(id, Verdict::Asked),
+            Phase::Stopping { .. } | Phase::Finishing { .. } => self.condemn(id, Verdict::Asked),
             Phase::Starting { .. } | Phase::Running { .. } | Phase::Watching => {}
             Phase::Done(_) => {
                 state.restarts = super::unit::Restarts::default();
@@ -562,6 +570,7 @@ impl Engine {
                 | Phase::Starting { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_),
                 _,

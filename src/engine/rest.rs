@@ -51,9 +51,11 @@ impl Engine {
         }
         let condemned = state.verdict.map(|verdict| match verdict {
             Verdict::NotReady => Lack::NotReady,
-            Verdict::Unhealthy { .. } | Verdict::Overran | Verdict::Together | Verdict::Asked => {
-                Lack::NotBack
-            }
+            Verdict::Unprepared
+            | Verdict::Unhealthy { .. }
+            | Verdict::Overran
+            | Verdict::Together
+            | Verdict::Asked => Lack::NotBack,
         });
         match state.phase() {
             Phase::Done(_) => None,
@@ -63,9 +65,11 @@ impl Engine {
             {
                 Some(Lack::NotReady)
             }
-            Phase::Running { .. } if node.ends => Some(Lack::StillRuns),
+            Phase::Running { .. } | Phase::Finishing { .. } if node.ends => Some(Lack::StillRuns),
             Phase::Running { .. } | Phase::Watching => None,
-            Phase::Stopping { .. } | Phase::Backoff { .. } => Some(Lack::NotBack),
+            Phase::Stopping { .. } | Phase::Finishing { .. } | Phase::Backoff { .. } => {
+                Some(Lack::NotBack)
+            }
             Phase::Waiting | Phase::Retrying { .. } | Phase::Starting { .. } if state.started => {
                 Some(Lack::NotBack)
             }
@@ -156,6 +160,7 @@ impl Engine {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Done(_) => return Vec::new(),
         }
         let node = self.graph.node(id);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::unit::{Leftovers, Phase, Verdict, Wanted, Why};
+use super::unit::{Exit, Leftovers, Phase, Verdict, Wanted, Why};
 use super::{Action, Engine, Fact, Finding, How, Run, SpawnStage, Tick, Told, limits};
 use crate::config::{Stage, When};
 use crate::graph::UnitId;
@@ -19,7 +19,7 @@ impl Engine {
             Verdict::Unhealthy { restart, .. } => restart,
             Verdict::Together | Verdict::Asked => true,
             // The status that follows from these is a failure.
-            Verdict::NotReady | Verdict::Overran => {
+            Verdict::Unprepared | Verdict::NotReady | Verdict::Overran => {
                 self.graph.node(id).unit.restart.when != When::No
             }
         };
@@ -45,6 +45,7 @@ impl Engine {
                 | Phase::Waiting
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Done(_) => {}
             }
         }
@@ -94,6 +95,7 @@ impl Engine {
                 | Phase::Waiting
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Done(_) => {}
             }
         }
@@ -139,24 +141,47 @@ impl Engine {
                 | Phase::Retrying { .. }
                 | Phase::Starting { .. }
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. } => !state.started,
             }
         })
     }
 
-    /// Ends a unit whose process is gone, or starts it again.
+    /// Ends a unit whose process is gone, or starts it again, after its `post_stop`. `raw` is the exit
+    /// status of the process.
     pub(super) fn over(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        how: How,
+        (status, raw): (u8, u8),
+        actions: &mut Vec<Action>,
+    ) {
+        let reason = self.end_reason(id, how);
+        let exit = self.exit(now, id, how, status, actions);
+        if !self.begin_post_stop(now, id, exit, reason, raw, actions) {
+            self.settle(now, id, exit, actions);
+        }
+    }
+
+    /// Takes in that the process of a unit is gone, and returns what that means.
+    pub(super) fn exit(
         &mut self,
         now: Tick,
         id: UnitId,
         how: How,
         status: u8,
         actions: &mut Vec<Action>,
-    ) {
-        let verdict = self.states[id.0].verdict;
+    ) -> Exit {
+        let state = &self.states[id.0];
+        let verdict = state.verdict;
+        let unprepared = verdict == Some(Verdict::Unprepared) || matches!(how, How::PreStart(_));
         let never_ready =
-            verdict == Some(Verdict::NotReady) || self.states[id.0].watch.ready_by.is_some();
+            verdict == Some(Verdict::NotReady) || state.watch.ready_by.is_some() || unprepared;
+        let told = matches!(state.phase(), Phase::Stopping { .. });
+        let lasted = state.ran_since.map(|since| now.saturating_sub(since));
         let (how, status) = match verdict {
+            Some(Verdict::Unprepared) => (How::Unprepared, status::TIMED_OUT),
             Some(Verdict::NotReady) => (How::NotReady, status::TIMED_OUT),
             Some(Verdict::Overran) => (How::Overran, status::TIMED_OUT),
             Some(Verdict::Unhealthy { timed_out, .. }) => {
@@ -164,7 +189,20 @@ impl Engine {
             }
             Some(Verdict::Together | Verdict::Asked) | None => (how, status),
         };
+        self.states[id.0].prepares = None;
         self.end_watch(id, actions);
+        Exit { how, status, told, never_ready, lasted }
+    }
+
+    /// Ends a unit whose process is gone, or starts it again.
+    pub(super) fn settle(&mut self, now: Tick, id: UnitId, exit: Exit, actions: &mut Vec<Action>) {
+        self.follow(now, id, exit, actions);
+        self.states[id.0].exit = None;
+    }
+
+    fn follow(&mut self, now: Tick, id: UnitId, exit: Exit, actions: &mut Vec<Action>) {
+        let Exit { how, status, never_ready, lasted, .. } = exit;
+        let verdict = self.states[id.0].verdict;
         // If it was in the foreground, a new graph may have put another unit before it.
         self.changed.push_back(id);
         if self.is_stopping(id) {
@@ -196,7 +234,6 @@ impl Engine {
             return;
         }
         let (window, max, backoff) = (restart.window, restart.max, restart.backoff);
-        let lasted = self.states[id.0].ran_since.map(|since| now.saturating_sub(since));
         let restarts = &mut self.states[id.0].restarts;
         // A unit that takes the whole window to find out that it does not become ready has not
         // recovered: its restarts are not forgotten.
@@ -287,6 +324,7 @@ impl Engine {
                 Phase::Starting { .. }
                 | Phase::Running { .. }
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Done(_) => {}
             }
         }

@@ -47,7 +47,10 @@ impl Engine {
             (Phase::Done(_), _) if !self.unkillable.contains(&id) => {
                 return self.run_again(now, id, actions);
             }
-            (Phase::Running { .. } | Phase::Stopping { .. }, Overlap::Queue) if !state.queued => {
+            (
+                Phase::Running { .. } | Phase::Stopping { .. } | Phase::Finishing { .. },
+                Overlap::Queue,
+            ) if !state.queued => {
                 state.queued = true;
                 Overlap::Queue
             }
@@ -62,6 +65,7 @@ impl Engine {
                 | Phase::Running { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_),
                 _,

@@ -42,7 +42,8 @@ impl Engine {
             Rule::Forward(signal, units) => {
                 let all: Vec<UnitId> = self.graph.ids().collect();
                 for id in if units.is_empty() { all } else { units } {
-                    if self.states[id.0].pid().is_some() {
+                    // A unit's `pre_start` knows nothing of the unit's signals.
+                    if self.states[id.0].pid().is_some() && !self.prepares(id) {
                         let target = match self.graph.node(id).stop_to {
                             StopTo::Process => Target::Process(id),
                             StopTo::Group => Target::Members(id),
@@ -83,7 +84,7 @@ impl Engine {
                     self.passing.held.push(signal);
                 }
             }
-            Phase::Watching | Phase::Done(_) => {}
+            Phase::Watching | Phase::Finishing { .. } | Phase::Done(_) => {}
         }
     }
 
@@ -175,6 +176,10 @@ impl Engine {
         if let Some(id) = killed {
             actions.push(Action::Signal(Target::All(id), Signal::KILL));
         }
+        let finishes = |id: &UnitId| matches!(self.states[id.0].phase(), Phase::Finishing { .. });
+        let finishes = self.halts().find(finishes);
+        actions.extend(finishes.map(Action::KillPostStop));
+        let killed = killed.or(finishes);
         // The last halt unit may have exited just now.
         let open = |id: &UnitId| self.ended(*id).is_none();
         let left: Vec<UnitId> = self.halts().filter(open).collect();

@@ -31,6 +31,8 @@ pub(crate) enum PhaseName {
     Watching,
     /// It was told to stop.
     Stopping,
+    /// Its process is gone, and its `post_stop` runs.
+    Finishing,
     /// It waits until it is started again.
     Backoff,
     /// It has ended.
@@ -46,6 +48,7 @@ impl PhaseName {
             Phase::Running { .. } => Self::Running,
             Phase::Watching => Self::Watching,
             Phase::Stopping { .. } => Self::Stopping,
+            Phase::Finishing { .. } => Self::Finishing,
             Phase::Backoff { .. } => Self::Backoff,
             Phase::Done(_) => Self::Ended,
         }
@@ -60,6 +63,7 @@ impl PhaseName {
             Self::Running => "running",
             Self::Watching => "watching",
             Self::Stopping => "stopping",
+            Self::Finishing => "finishing",
             Self::Backoff => "backoff",
             Self::Ended => "ended",
         }
@@ -68,6 +72,7 @@ impl PhaseName {
 
 /// The state of a unit.
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub(crate) struct UnitSnapshot {
     /// The full name.
     pub name: String,
@@ -87,6 +92,8 @@ pub(crate) struct UnitSnapshot {
     pub ran_since: Option<Tick>,
     /// Whether the unit is ready; `None` if it has no readiness check.
     pub ready: Option<bool>,
+    /// Whether its `pre_start` runs.
+    pub preparing: bool,
     /// Whether it reads its own configuration anew.
     pub reloading: bool,
     /// Whether it waits for the next time of its schedule.
@@ -126,8 +133,9 @@ impl Engine {
     pub(crate) fn unit_snapshot(&self, id: UnitId) -> UnitSnapshot {
         let (node, state) = (self.graph.node(id), &self.states[id.0]);
         let deadline = match state.phase() {
-            Phase::Retrying { until, .. } => Some(until),
+            Phase::Retrying { until, .. } | Phase::Finishing { until } => Some(until),
             Phase::Backoff { until } => until,
+            Phase::Starting { .. } if state.verdict.is_none() => state.prepares,
             Phase::Running { .. } if let Some(reload) = &state.reload => Some(reload.until),
             Phase::Running { .. } | Phase::Watching if !state.watch.ready => state.watch.ready_by,
             Phase::Stopping {
@@ -155,6 +163,7 @@ impl Engine {
             pid: state.pid(),
             ran_since: state.ran_since,
             ready: node.unit.ready.as_ref().map(|_| state.is_ready()),
+            preparing: state.prepares.is_some() && state.pid().is_some(),
             reloading: state.reload.is_some(),
             idle: self.is_idle(id),
             sick: state.watch.sick,

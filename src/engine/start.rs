@@ -65,6 +65,7 @@ impl Engine {
                 | Phase::Running { .. }
                 | Phase::Watching
                 | Phase::Stopping { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. } => return Turn::Running,
             }
         }
@@ -243,6 +244,8 @@ impl Engine {
                 Some(
                     How::Process(_)
                     | How::NotStarted(..)
+                    | How::PreStart(_)
+                    | How::Unprepared
                     | How::Unkillable
                     | How::NotReady
                     | How::Unhealthy
@@ -264,7 +267,11 @@ impl Engine {
         (self.states[id.0].ran_since, self.states[id.0].told) = (None, None);
         (self.states[id.0].known, self.states[id.0].left) = (None, false);
         self.transition(id, Phase::Starting { pid: None, tries }, Why::Met);
-        actions.push(Action::Spawn(id));
+        let hook = self.graph.node(id).unit.pre_start.as_ref();
+        let state = &mut self.states[id.0];
+        state.executed = false;
+        state.prepares = hook.map(|hook| self.now + hook.within.unwrap_or(limits::PRE_START));
+        actions.push(if hook.is_some() { Action::PreStart(id) } else { Action::Spawn(id) });
     }
 
     pub(super) fn on_forked(&mut self, id: UnitId, forked: i32) {
@@ -275,12 +282,14 @@ impl Engine {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => self.impossible(&Event::Forked { unit: id, pid: forked }),
         }
     }
 
     pub(super) fn on_executed(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        self.states[id.0].executed = true;
         match self.states[id.0].phase() {
             Phase::Starting { pid: Some(pid), .. } => {
                 self.states[id.0].started = true;
@@ -301,6 +310,7 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Running { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => self.impossible(&Event::Executed { unit: id }),
         }
@@ -322,6 +332,7 @@ impl Engine {
                     && !self.is_stopping(id) =>
             {
                 let until = now + limits::FORK_BACKOFF * 2_u32.pow(tries);
+                self.states[id.0].prepares = None;
                 self.transition(id, Phase::Retrying { until, tries: tries + 1 }, Why::Scarce);
                 self.changed.push_back(id);
                 if tries == 0 {
@@ -333,7 +344,7 @@ impl Engine {
                 let status = if missing { status::NOT_FOUND } else { status::CANNOT_EXECUTE };
                 let why = self.states[id.0].known.clone();
                 actions.push(Action::Tell(Fact::NotStarted { unit: id, stage, errno, why }));
-                self.over(now, id, How::NotStarted(stage, errno), status, actions);
+                self.over(now, id, How::NotStarted(stage, errno), (status, status), actions);
             }
             Phase::Done(Ended { how: How::Unkillable, .. }) => {
                 self.unkillable.retain(|one| *one != id);
@@ -342,6 +353,7 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Running { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => {
                 self.impossible(&Event::SpawnFailed { unit: id, stage, errno, why: None });

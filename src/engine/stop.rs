@@ -70,7 +70,7 @@ impl Engine {
                 let within = left.map_or(node.stop_timeout, |left| left.min(node.stop_timeout));
                 actions.push(Action::Tell(Fact::Terminating { unit: id, pid, within }));
                 self.states[id.0].told = Some(now);
-                let ladder = if node.unit.stop.exec.is_some() {
+                let ladder = if node.unit.stop.exec.is_some() && !self.prepares(id) {
                     actions.push(Action::StopCommand(id));
                     self.states[id.0].stop_command = Some(kill_at);
                     Ladder::Command { rest_at, kill_at }
@@ -93,6 +93,7 @@ impl Engine {
             | Phase::Retrying { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
@@ -116,12 +117,12 @@ impl Engine {
     }
 
     fn send_stop_signal(&self, id: UnitId, actions: &mut Vec<Action>) {
-        let node = self.graph.node(id);
-        let target = match node.stop_to {
+        let (signal, to) = self.stops_by(id);
+        let target = match to {
             StopTo::Process => Target::Process(id),
             StopTo::Group => Target::Group(id),
         };
-        Self::tell_to_end(target, node.stop_signal, actions);
+        Self::tell_to_end(target, signal, actions);
     }
 
     /// Sends a signal that asks a process to exit, and SIGCONT, so that a suspended process can act
@@ -148,7 +149,8 @@ impl Engine {
     /// without a warning: SIGKILL is near, and the stop command or stop signal has not stopped the
     /// unit.
     fn stop_rest(&mut self, id: UnitId, actions: &mut Vec<Action>) {
-        let group = self.graph.node(id).stop_to == StopTo::Group;
+        let (_, to) = self.stops_by(id);
+        let group = to == StopTo::Group;
         match self.states[id.0].phase() {
             Phase::Stopping { pid, ladder: Ladder::Command { kill_at, .. } } => {
                 self.send_stop_signal(id, actions);
@@ -171,6 +173,7 @@ impl Engine {
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => return,
         }
@@ -209,7 +212,9 @@ impl Engine {
                 );
             }
             // The unit has exited meanwhile.
-            Phase::Waiting | Phase::Backoff { .. } | Phase::Done(_) if awaited && !succeeded => {
+            Phase::Waiting | Phase::Finishing { .. } | Phase::Backoff { .. } | Phase::Done(_)
+                if awaited && !succeeded =>
+            {
                 let instead = None;
                 actions.push(Action::Tell(Fact::StopCommandFailed { unit: id, instead }));
                 self.find(Finding::StopCommand(id));
@@ -220,6 +225,7 @@ impl Engine {
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
@@ -242,7 +248,10 @@ impl Engine {
         let give_up_at = now + limits::UNKILLABLE_AFTER;
         self.kill_stop_command(id, actions);
         match self.states[id.0].phase() {
+            Phase::Finishing { .. } if self.hurries() => self.kill_post_stop(now, id, actions),
             Phase::Stopping { ladder: Ladder::Kill { .. }, .. }
+            // Only its leftovers have had their time.
+            | Phase::Finishing { .. }
             | Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Starting { pid: None, .. }
@@ -314,11 +323,16 @@ impl Engine {
                     self.states[id.0].leftovers = Leftovers::None;
                     self.states[id.0].survivors = true;
                 }
+                Phase::Finishing { until } if until <= now => {
+                    self.kill_post_stop(now, id, actions);
+                }
+                Phase::Starting { pid: Some(_), .. } => self.preparation_due(now, id, actions),
                 Phase::Running { .. } | Phase::Watching => self.watch_due(now, id, actions),
                 Phase::Stopping { .. }
                 | Phase::Waiting
                 | Phase::Retrying { .. }
                 | Phase::Starting { .. }
+                | Phase::Finishing { .. }
                 | Phase::Backoff { .. }
                 | Phase::Done(_) => {}
             }

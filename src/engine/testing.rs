@@ -301,6 +301,7 @@ impl Engine {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. } => Holds::NotYet,
         }
     }
@@ -343,6 +344,7 @@ impl Engine {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. } => Recovered::NotYet,
         }
     }
@@ -388,6 +390,7 @@ impl Engine {
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => {}
         }
@@ -511,7 +514,7 @@ impl Engine {
         let counts = node.unit.on_failure != OnFailure::Ignore;
         let crashed = matches!(ending, Ending::Signal(signal) if signal.is_crash());
         let untold = ladder.is_none() && matches!(self.states[id.0].phase(), Phase::Running { .. });
-        let well = node.may_stop_with(ending.status());
+        let well = self.may_stop_with(id, ending.status());
         // A killed unit has not exited by itself, however soon it exited.
         let killed = matches!(ladder, Some(Ladder::Kill { .. }));
         let told = self.states[id.0].told.filter(|_| ladder.is_some() && !killed);

@@ -87,6 +87,8 @@ pub(super) enum Phase {
     Watching,
     /// It was told to stop.
     Stopping { pid: i32, ladder: Ladder },
+    /// Its process is gone, and its `post_stop` runs, until this time at most.
+    Finishing { until: Tick },
     /// It is started again after a delay, and when all is gone that has to be; `None` once the
     /// delay is over.
     Backoff { until: Option<Tick> },
@@ -105,6 +107,7 @@ impl Phase {
             | Self::Running { .. }
             | Self::Watching
             | Self::Stopping { .. }
+            | Self::Finishing { .. }
             | Self::Backoff { .. } => None,
         }
     }
@@ -135,6 +138,8 @@ pub(crate) enum Why {
     Scarce,
     /// It exited, and its restart policy starts it again.
     Exited,
+    /// Its process is gone.
+    Gone,
     /// The delay before another start is over.
     Again,
     /// It is restarted together with another unit.
@@ -188,6 +193,8 @@ pub(super) enum Leftovers {
 /// The reason why a running unit was told to stop, other than the stop of the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
+    /// Its `pre_start` took too long.
+    Unprepared,
     /// It was not ready in time.
     NotReady,
     /// Its health check has failed too often; `restart` says whether it is started again.
@@ -205,7 +212,7 @@ impl Verdict {
     pub(super) fn is_no_fault(self) -> bool {
         match self {
             Self::Together | Self::Asked => true,
-            Self::NotReady | Self::Unhealthy { .. } | Self::Overran => false,
+            Self::Unprepared | Self::NotReady | Self::Unhealthy { .. } | Self::Overran => false,
         }
     }
 }
@@ -217,6 +224,10 @@ pub(crate) enum How {
     Process(Ending),
     /// It could not be started.
     NotStarted(SpawnStage, Option<Errno>),
+    /// Its `pre_start` failed, or was stopped.
+    PreStart(Ending),
+    /// Its `pre_start` took too long.
+    Unprepared,
     /// Its condition on this unit can no longer come true.
     Blocked(UnitId),
     /// It survived SIGKILL.
@@ -231,6 +242,41 @@ pub(crate) enum How {
     Found,
     /// It is a test, which has finished.
     Test(TestEnd),
+}
+
+/// The reason for a unit's end, for its `post_stop`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum EndReason {
+    /// Its process exited by itself.
+    Exited,
+    /// A signal that trc has not sent terminated its process.
+    Killed,
+    /// trc stopped it without a fault of its own.
+    Stopped,
+    /// Its `pre_start` failed, or took too long.
+    PreStart,
+    /// Its command could not be executed.
+    NotStarted,
+    /// It was not ready in time.
+    NotReady,
+    /// It was not healthy.
+    Unhealthy,
+    /// It was up for longer than it may be.
+    Overran,
+}
+
+/// The exit of a unit's process, of which the consequences wait for its `post_stop`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Exit {
+    pub how: How,
+    /// The status that it counts as.
+    pub status: u8,
+    /// Whether the unit had been told to stop.
+    pub told: bool,
+    /// Whether it was to become ready, or to be prepared for its start, and did not.
+    pub never_ready: bool,
+    /// How long its command had run, if it did.
+    pub lasted: Option<Duration>,
 }
 
 /// The end of a test.
@@ -409,6 +455,7 @@ impl Trial {
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => None,
         }
@@ -467,6 +514,13 @@ pub(super) struct State {
     pub survivors: bool,
     /// Whether its command has ever been executed.
     pub started: bool,
+    /// While its process is that of its `pre_start`, or is about to be: the time by which that has to
+    /// have exited.
+    pub prepares: Option<Tick>,
+    /// Whether its command or its `pre_start` was executed after its last start.
+    pub executed: bool,
+    /// Its exit, while its `post_stop` runs.
+    pub exit: Option<Exit>,
     /// How often its fork has failed, for the next start.
     pub tries: u32,
     /// When its command was executed after its last start, if it was.
@@ -514,6 +568,9 @@ impl State {
             leftovers: Leftovers::None,
             survivors: false,
             started: false,
+            prepares: None,
+            executed: false,
+            exit: None,
             tries: 0,
             ran_since: None,
             paused: false,
@@ -580,6 +637,7 @@ impl State {
             | Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => None,
         };
@@ -611,6 +669,7 @@ impl State {
             Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Watching
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => None,
         }
@@ -625,6 +684,7 @@ impl State {
             | Phase::Retrying { .. }
             | Phase::Starting { .. }
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Backoff { .. }
             | Phase::Done(_) => false,
         }
@@ -638,6 +698,7 @@ impl State {
             | Phase::Running { .. }
             | Phase::Watching
             | Phase::Stopping { .. }
+            | Phase::Finishing { .. }
             | Phase::Done(_) => false,
         }
     }
@@ -648,10 +709,13 @@ impl State {
         !self.runs() && self.leftovers == Leftovers::None && self.stop_command.is_none()
     }
 
-    /// Returns whether the unit has a process, or is about to have one.
+    /// Returns whether the unit has a process, its `post_stop` included, or is about to have one.
     pub(super) fn runs(&self) -> bool {
         match self.phase {
-            Phase::Starting { .. } | Phase::Running { .. } | Phase::Stopping { .. } => true,
+            Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::Stopping { .. }
+            | Phase::Finishing { .. } => true,
             Phase::Waiting
             | Phase::Retrying { .. }
             | Phase::Watching
@@ -662,8 +726,9 @@ impl State {
 
     pub(super) fn deadline(&self) -> Option<Tick> {
         let phase = match self.phase {
-            Phase::Retrying { until, .. } => Some(until),
+            Phase::Retrying { until, .. } | Phase::Finishing { until } => Some(until),
             Phase::Backoff { until } => until,
+            Phase::Starting { pid: Some(_), .. } if self.verdict.is_none() => self.prepares,
             Phase::Stopping {
                 ladder: Ladder::Command { rest_at: at, .. } | Ladder::Signal { rest_at: at, .. },
                 ..

@@ -505,11 +505,17 @@ fn resolve(
     }
 }
 
-/// Returns the place of the unit with the longest stop timeout in the configuration.
+/// Returns the place of the unit that the configuration gives the longest time to stop.
 fn slowest(nodes: &[Node]) -> Origin {
-    let written = nodes.iter().filter(|node| node.unit.stop.timeout.is_some());
-    let slowest = written.max_by_key(|node| node.unit.stop.timeout);
+    let written = nodes.iter().filter(|node| !written_stop(node).is_zero());
+    let slowest = written.max_by_key(|node| written_stop(node));
     slowest.map_or(Origin::Default, |node| node.unit.origin.clone())
+}
+
+/// Returns the time that the configuration gives a unit to stop, its `post_stop` included.
+fn written_stop(node: &Node) -> Duration {
+    let after = node.unit.post_stop.as_ref().and_then(|hook| hook.within);
+    node.unit.stop.timeout.unwrap_or_default() + after.unwrap_or_default()
 }
 
 /// Returns the sum of the stop timeouts in the configuration along the longest chain of units that
@@ -527,7 +533,7 @@ fn longest_chain(nodes: &[Node]) -> Duration {
     let mut free: Vec<usize> = (0..nodes.len()).filter(|at| holding[*at] == 0).collect();
     let mut longest = Duration::ZERO;
     while let Some(at) = free.pop() {
-        let until = behind[at] + nodes[at].unit.stop.timeout.unwrap_or_default();
+        let until = behind[at] + written_stop(&nodes[at]);
         longest = longest.max(until);
         for need in &needs[at] {
             behind[*need] = behind[*need].max(until);

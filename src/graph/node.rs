@@ -134,6 +134,8 @@ impl Node {
             && !self.is_scheduled()
             && unit.listen.is_empty()
             && unit.reload.is_none()
+            && unit.pre_start.is_none()
+            && unit.post_stop.is_none()
             && matches!(unit.stop, Stop { signal: None, timeout: None, exec: None, to: _ })
     }
 

@@ -65,6 +65,13 @@ impl Reporter {
         }
     }
 
+    /// Logs that the `pre_start` of a unit is started.
+    pub(super) fn pre_started(&self, graph: &Graph, id: UnitId, pid: i32) {
+        if self.announces() || self.said.is_some() {
+            self.write(Some(graph), &words::pre_started(graph, id, pid));
+        }
+    }
+
     /// Logs what has become of a unit, or of the run. In a test run, the findings say what was
     /// wrong.
     pub(super) fn tell(&self, graph: &Graph, fact: &Fact) {

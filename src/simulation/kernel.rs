@@ -6,7 +6,8 @@ use nix::errno::Errno;
 
 use super::build;
 use super::plan::{
-    Generation, Makes, ReloadCommand, Reply, Settling, Start, StopCommand, is_for_the_foreground,
+    Generation, Makes, PostRuns, PreRuns, ReloadCommand, Reply, Settling, Start, StopCommand,
+    Stray, is_for_the_foreground,
 };
 use super::world::{Happening, Other, Process, World};
 use crate::engine::{Action, Ending, Event, SpawnStage, Target, Told};
@@ -48,6 +49,11 @@ impl World<'_> {
                 self.untold |= time && (main || left);
                 self.send(unit, *signal);
                 self.send_left(unit, *signal);
+            }
+            Action::PreStart(id) => self.pre_start(*id),
+            Action::PostStop(id, ..) => self.post_stop(*id),
+            Action::KillPostStop(id) => {
+                self.slots[self.built.unit(*id)].post_stop = None;
             }
             Action::StopCommand(id) => self.start_stop_command(*id),
             Action::KillStopCommand(id) => {
@@ -94,8 +100,13 @@ impl World<'_> {
         }
         self.pids += 1;
         let pid = self.pids;
+        // What a `pre_start` has left has got SIGKILL, and nobody looks at it any more.
+        if self.plan.units[unit].pre_start.is_some() {
+            self.slots[unit].left = None;
+        }
         self.slots[unit].main = Some(Process {
             pid,
+            pre: false,
             executed: false,
             stopped: false,
             pending: None,
@@ -114,6 +125,60 @@ impl World<'_> {
         }
     }
 
+    fn pre_start(&mut self, id: UnitId) {
+        let unit = self.built.unit(id);
+        let Some(hook) = self.plan.units[unit].pre_start else { return };
+        let stage = SpawnStage::Execute;
+        if let PreRuns::NotStarted(errno, None) = hook.runs {
+            let errno = Some(errno);
+            self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why: None });
+            return;
+        }
+        self.pids += 1;
+        let pid = self.pids;
+        self.slots[unit].main = Some(Process {
+            pid,
+            pre: true,
+            executed: false,
+            stopped: false,
+            pending: None,
+            told: false,
+            killed: None,
+        });
+        self.events.push_back(Event::Forked { unit: id, pid });
+        match hook.runs {
+            PreRuns::NotStarted(errno, after) => {
+                let what = Happening::FailsToStart(unit, pid, stage, Some(errno));
+                self.later(after.unwrap_or(0), what);
+                return;
+            }
+            PreRuns::Ends(after, ending) => self.later(after, Happening::Dies(unit, pid, ending)),
+            PreRuns::Hangs => {}
+        }
+        if hook.leaves {
+            let on_kill = Some(0);
+            let stray = Stray { ends: None, follows: None, on_stop: None, on_kill, session: false };
+            self.slots[unit].left = Some(Other { of: pid, stray, told: true, killed: None });
+        }
+    }
+
+    fn post_stop(&mut self, id: UnitId) {
+        let unit = self.built.unit(id);
+        let Some(hook) = self.plan.units[unit].post_stop else { return };
+        self.numbers += 1;
+        match hook.runs {
+            PostRuns::NotStarted => {
+                let (succeeded, why) = (false, None);
+                self.events.push_back(Event::PostStopEnded { unit: id, succeeded, why });
+            }
+            PostRuns::Hangs => self.slots[unit].post_stop = Some(self.numbers),
+            PostRuns::Ends { after, succeeds } => {
+                self.slots[unit].post_stop = Some(self.numbers);
+                self.later(after, Happening::PostStopEnds(unit, self.numbers, succeeds));
+            }
+        }
+    }
+
     /// Sends a signal to a main process.
     pub(super) fn send(&mut self, unit: usize, signal: Signal) {
         let Some(mut main) = self.slots[unit].main else { return };
@@ -128,7 +193,10 @@ impl World<'_> {
             if let Some(pending) = main.pending.take() {
                 self.slots[unit].main = Some(main);
                 if pending == Signal::STOP {
-                    let ending = child.end.map_or(Ending::Code(0), |(_, ending)| ending);
+                    let ending = match self.plan.units[unit].pre_start.map(|hook| hook.runs) {
+                        Some(PreRuns::Ends(_, ending)) if main.pre => ending,
+                        _ => child.end.map_or(Ending::Code(0), |(_, ending)| ending),
+                    };
                     self.later(0, Happening::Dies(unit, main.pid, ending));
                 } else {
                     self.react(unit, main, pending);
@@ -138,7 +206,9 @@ impl World<'_> {
         } else if signal == Signal::STOP {
             main.stopped = true;
             self.events.push_back(Event::Paused { unit: self.id(unit) });
-        } else if is_for_the_foreground(signal) && signal != self.plan.units[unit].signal() {
+        } else if is_for_the_foreground(signal)
+            && (main.pre || signal != self.plan.units[unit].signal())
+        {
         } else if main.executed && self.takes_for_reload(unit, signal) {
             if !main.stopped {
                 self.reloads(unit, main.pid);
@@ -155,7 +225,11 @@ impl World<'_> {
 
     fn react(&mut self, unit: usize, main: Process, signal: Signal) {
         let child = self.child(unit);
-        let (after, ending) = match child.on_stop {
+        let hook = self.plan.units[unit].pre_start.filter(|_| main.pre);
+        let (after, ending) = match hook.map_or(child.on_stop, |hook| hook.on_stop) {
+            Reply::Dies(after) if main.pre => (after, Ending::Signal(signal)),
+            Reply::Exits(after, code) if main.pre => (after, Ending::Code(code)),
+            Reply::Ignores if main.pre => return,
             _ if !main.executed && child.start == Start::Hangs => return,
             _ if !main.executed => (0, Ending::Signal(signal)),
             Reply::Dies(after) => (after, Ending::Signal(signal)),

@@ -137,6 +137,8 @@ pub(super) struct Unit {
     pub stop_to: Option<StopTo>,
     pub stop_exec: Option<StopCommand>,
     pub reload: Option<Reload>,
+    pub pre_start: Option<PreStart>,
+    pub post_stop: Option<PostStop>,
     /// Whether it is an external unit.
     pub outside: bool,
     pub ready: Option<Ready>,
@@ -150,6 +152,39 @@ pub(super) struct Unit {
     pub child: Child,
     /// The behavior of its later processes, if it differs.
     pub again: Option<Child>,
+}
+
+/// `pre_start`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct PreStart {
+    pub runs: PreRuns,
+    pub on_stop: Reply,
+    /// Whether it leaves a process behind.
+    pub leaves: bool,
+    pub within: Option<Ms>,
+}
+
+/// The behavior of a `pre_start`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum PreRuns {
+    NotStarted(Errno, Option<Ms>),
+    Ends(Ms, Ending),
+    Hangs,
+}
+
+/// `post_stop`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct PostStop {
+    pub runs: PostRuns,
+    pub within: Option<Ms>,
+}
+
+/// The behavior of a `post_stop`.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum PostRuns {
+    NotStarted,
+    Ends { after: Ms, succeeds: bool },
+    Hangs,
 }
 
 /// `ready`.
@@ -336,6 +371,8 @@ impl Unit {
             stop_to: None,
             stop_exec: None,
             reload: None,
+            pre_start: None,
+            post_stop: None,
             outside: false,
             ready: None,
             health: None,
@@ -424,6 +461,8 @@ impl Plan {
                 && unit.max_runtime.is_none()
                 && unit.schedule.is_none()
                 && unit.reload.is_none()
+                && unit.pre_start.is_none()
+                && unit.post_stop.is_none()
                 && unit.stop_signal.is_none()
                 && unit.stop_timeout.is_none()
                 && unit.stop_exec.is_none()

@@ -3,9 +3,13 @@
 use super::drill::{Drill, Test};
 use super::life;
 use super::mutant::Mutant;
-use super::plan::{Child, Plan, Renewal, Rule, Settling, Start, StopCommand, Unit, Within};
+use super::plan::{
+    Child, Plan, PostRuns, PreRuns, Renewal, Reply, Rule, Settling, Start, StopCommand, Unit,
+    Within,
+};
 use super::witness::Broken;
 use crate::config::{Stage, WaitPolicy};
+use crate::engine::Ending;
 
 /// The number of outcomes of races that a smaller life may try: leaving something out changes the
 /// outcome of every later race.
@@ -142,6 +146,28 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
         }
     });
     of(&|unit| unit.reload = None);
+    of(&|unit| unit.pre_start = None);
+    of(&|unit| unit.post_stop = None);
+    of(&|unit| {
+        if let Some(hook) = &mut unit.pre_start {
+            hook.runs = PreRuns::Ends(0, Ending::Code(0));
+        }
+    });
+    of(&|unit| {
+        if let Some(hook) = &mut unit.pre_start {
+            (hook.on_stop, hook.leaves, hook.within) = (Reply::Dies(0), false, None);
+        }
+    });
+    of(&|unit| {
+        if let Some(hook) = &mut unit.post_stop {
+            hook.runs = PostRuns::Ends { after: 0, succeeds: true };
+        }
+    });
+    of(&|unit| {
+        if let Some(hook) = &mut unit.post_stop {
+            hook.within = None;
+        }
+    });
     of(&|unit| {
         if let Some(reload) = &mut unit.reload {
             reload.within = 60_000;

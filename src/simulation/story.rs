@@ -42,6 +42,10 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
             let how = if *succeeded { "ends well" } else { "fails" };
             format!("the stop command of {} {how}", of(unit))
         }
+        Event::PostStopEnded { unit, succeeded, .. } => {
+            let how = if *succeeded { "ends well" } else { "fails" };
+            format!("the post_stop of {} {how}", of(unit))
+        }
         Event::ReloadCommandEnded { unit, succeeded, .. } => {
             let how = if *succeeded { "ends well" } else { "fails" };
             format!("the command of the reload of {} {how}", of(unit))
@@ -90,6 +94,11 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
     let of = |id: &UnitId| unit(built, *id);
     match action {
         Action::Spawn(id) => format!("start {}", of(id)),
+        Action::PreStart(id) => format!("run the pre_start of {}", of(id)),
+        Action::PostStop(id, status, reason) => {
+            format!("run the post_stop of {}, which ended with {status}, {reason:?}", of(id))
+        }
+        Action::KillPostStop(id) => format!("kill the post_stop of {}", of(id)),
         Action::Signal(Target::Process(id), signal) => format!("{signal} to {}", of(id)),
         Action::Signal(Target::Group(id) | Target::Members(id), signal) => {
             format!("{signal} to {}'s group", of(id))
@@ -229,7 +238,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
     }
     let plain = Unit::plain(it.stage);
     differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
-        stop_to stop_exec reload outside ready health restart max_runtime schedule test);
+        stop_to stop_exec reload pre_start post_stop outside ready health restart max_runtime schedule test);
     if it.renewal != Renewal::Kept {
         let _ = write!(text, " {:?};", it.renewal);
     }

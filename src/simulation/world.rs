@@ -6,7 +6,7 @@ use std::rc::Rc;
 use nix::errno::Errno;
 
 use super::build::{self, Built};
-use super::plan::{Child, Generation, Moment, Plan, Reloads, Stray, Tells, ms};
+use super::plan::{Child, Generation, Moment, Plan, PreRuns, Reloads, Stray, Tells, ms};
 use super::random::Random;
 use crate::config::Stage;
 use crate::engine::{Asker, Ending, Event, Left, Notice, Purpose, Sender, SpawnStage, Tick};
@@ -15,8 +15,11 @@ use crate::signal::Signal;
 
 /// A live main process.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub(super) struct Process {
     pub pid: i32,
+    /// Whether it is the process of the unit's `pre_start`.
+    pub pre: bool,
     /// Whether it has executed its command.
     pub executed: bool,
     /// Whether it is suspended, and the signal that waits for SIGCONT.
@@ -58,6 +61,8 @@ pub(super) struct Slot {
     pub stop_command: Option<i32>,
     /// The command that makes it reload.
     pub reload_command: Option<u32>,
+    /// Its `post_stop`.
+    pub post_stop: Option<u32>,
     /// The time in which it is not ready because it reloads.
     pub unready: Option<(Tick, Option<Tick>)>,
 }
@@ -73,6 +78,7 @@ pub(super) enum Happening {
     LeftDies(usize, i32),
     StopCommandEnds(usize, i32, bool),
     ReloadCommandEnds(usize, u32, bool),
+    PostStopEnds(usize, u32, bool),
     BeginsAnew(usize, i32, Reloads),
     Probed(usize, Purpose, u32),
     Tried(usize, u32, bool),
@@ -267,6 +273,13 @@ impl<'a> World<'a> {
                     self.events.push_back(Event::ReloadCommandEnded { unit, succeeded, why });
                 }
             }
+            Happening::PostStopEnds(unit, number, succeeded) => {
+                let command = &mut self.slots[unit].post_stop;
+                if command.take_if(|command| *command == number).is_some() {
+                    let (unit, why) = (self.id(unit), None);
+                    self.events.push_back(Event::PostStopEnded { unit, succeeded, why });
+                }
+            }
             Happening::BeginsAnew(unit, pid, reloads) => self.begins_anew(unit, pid, reloads),
             Happening::StrayDies(stray) => {
                 self.strays[stray] = None;
@@ -392,13 +405,18 @@ impl<'a> World<'a> {
             self.tells(unit);
         }
         let id = self.id(unit);
-        if !main.executed {
+        if !main.executed && !main.pre {
             // trc learns from the end of the start that the start is over.
             self.events.push_back(Event::Executed { unit: id });
         }
         let by_key = matches!(ending, Ending::Signal(Signal::INT | Signal::QUIT));
         // A signal from a key is such an exit, too.
-        let holds = self.plan.terminal || child.end.is_some_and(|end| end.1 == ending);
+        let own = match plan.pre_start.map(|hook| hook.runs).filter(|_| main.pre) {
+            Some(PreRuns::Ends(_, ending)) => Some(ending),
+            Some(PreRuns::NotStarted(..) | PreRuns::Hangs) => None,
+            None => child.end.map(|(_, ending)| ending),
+        };
+        let holds = self.plan.terminal || own == Some(ending);
         let terminal = by_key && plan.in_turn() && holds;
         let left = self.slots[unit].left.filter(|left| left.of == pid);
         if let Some(after) = left.and_then(|left| left.stray.follows) {
@@ -423,7 +441,7 @@ impl<'a> World<'a> {
 
     /// Returns whether any unit has a process.
     pub(super) fn any_main(&self) -> bool {
-        self.slots.iter().any(|slot| slot.main.is_some())
+        self.slots.iter().any(|slot| slot.main.is_some() || slot.post_stop.is_some())
     }
 
     fn look_after_sweep(&mut self) {

@@ -79,8 +79,8 @@ pub(crate) struct UnitState {
     /// The description, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The phase: `waiting`, `retrying`, `starting`, `running`, `watching`, `stopping`, `backoff` or
-    /// `ended`.
+    /// The phase: `waiting`, `retrying`, `starting`, `running`, `watching`, `stopping`, `finishing`,
+    /// `backoff` or `ended`.
     pub phase: String,
     /// The wanted state: `up`, `down` or `held`.
     pub wanted: String,
@@ -129,7 +129,7 @@ pub(crate) struct UnitState {
 
 impl UnitState {
     /// The words for the states, as `docs/control.md` has them.
-    pub(crate) const STATES: [&str; 13] = [
+    pub(crate) const STATES: [&str; 14] = [
         "waiting",
         "scheduled",
         "retrying",
@@ -139,6 +139,7 @@ impl UnitState {
         "reloading",
         "watching",
         "stopping",
+        "finishing",
         "backoff",
         "held",
         "failed",

@@ -7,7 +7,7 @@ use crate::graph::{Graph, UnitId};
 /// Returns a detail in words, about a unit that the sentence has named.
 pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
     match detail {
-        Detail::Words(words) | Detail::Place(words) => words.clone(),
+        Detail::Words(words) | Detail::Place(words) | Detail::PreStart(words) => words.clone(),
         Detail::NoInterpreter(name) => {
             let help = if name.ends_with('\r') {
                 ": the file has CRLF line endings, and the CR is part of the name; convert them"

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::event_name::EventName;
 use super::line::{Line, Whose};
 use super::reason::{how, lack};
-use super::{errno, not_started, not_up, request, sender, some};
-use crate::config::{Form, OnFailure, Overlap, Stage, Then, seconds};
-use crate::engine::{Detail, Ended, Ending, Fact, Purpose};
+use super::{detail, errno, not_started, not_up, request, sender, some};
+use crate::config::{Form, OnFailure, Overlap, Stage, Then, seconds, typed};
+use crate::engine::{Detail, Ended, Ending, Fact, POST_STOP, PRE_START, Purpose};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 use log::Level;
@@ -38,6 +38,15 @@ pub(crate) fn started(graph: &Graph, id: UnitId, pid: i32) -> Line {
     let line =
         Line::about(Level::Info, EventName::Started, id, format!("{what}: {}", unit.label()));
     Line { whose, ..line }
+}
+
+/// Returns the line for a `pre_start` that was started.
+pub(crate) fn pre_started(graph: &Graph, id: UnitId, pid: i32) -> Line {
+    let unit = &graph.node(id).unit;
+    let command = unit.pre_start.as_ref().map(|hook| typed(&hook.exec)).unwrap_or_default();
+    let message = format!("Launching the pre_start of {}: {command}", unit.id());
+    let whose = Whose::Process(unit.stage.name(), pid);
+    Line { whose, ..Line::about(Level::Info, EventName::PreStart, id, message) }
 }
 
 /// Returns the lines of a fact: most facts have one.
@@ -77,11 +86,49 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::about(Level::Warn, EventName::Overlapped, *unit, message)
         }
         // `run/` knows more about these, and logs them.
-        Fact::LeftBehind { .. } | Fact::TestEnded { .. } => return Vec::new(),
+        Fact::LeftBehind { .. } | Fact::PreStartLeft { .. } | Fact::TestEnded { .. } => {
+            return Vec::new();
+        }
         Fact::NotStarted { unit, stage, errno, why } => {
             let why = not_started(graph, *unit, *stage, *errno, why.as_ref());
             let message = format!("cannot start {}: {why}", name(unit));
             Line::about(Level::Error, EventName::NotStarted, *unit, message)
+        }
+        Fact::PreStartExited { unit, ending } => {
+            let message = format!("the pre_start of {} has exited", name(unit));
+            Line::about(Level::Debug, EventName::PreStart, *unit, message)
+                .with_status(ending.status())
+        }
+        Fact::Unprepared { unit } => {
+            let within = graph.node(*unit).unit.pre_start.as_ref().and_then(|hook| hook.within);
+            let within = seconds(within.unwrap_or(PRE_START));
+            let message = format!("the pre_start of {} did not exit within {within}", name(unit));
+            Line::about(Level::Error, EventName::PreStartSlow, *unit, message)
+        }
+        Fact::PostStopFailed { unit, why } => {
+            let why = why
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {}", detail(graph, *unit, why)));
+            let message = format!("the post_stop of {} failed{why}", name(unit));
+            Line::about(Level::Warn, EventName::PostStopFailed, *unit, message)
+        }
+        Fact::PostStopKilled { unit, hurry } => {
+            let within = graph.node(*unit).unit.post_stop.as_ref().and_then(|hook| hook.within);
+            let within = seconds(within.unwrap_or(POST_STOP));
+            let why = match hurry {
+                true => "there is no more time for the stop (shutdown.timeout)".to_owned(),
+                false => format!("it did not exit within {within} (post_stop.within)"),
+            };
+            let message = format!("killing the post_stop of {}: {why}", name(unit));
+            Line::about(Level::Warn, EventName::PostStopFailed, *unit, message)
+        }
+        Fact::PostStopSkipped { unit } => {
+            let message = format!(
+                "the post_stop of {} does not run: there is no more time for the stop \
+                 (shutdown.timeout)",
+                name(unit)
+            );
+            Line::about(Level::Warn, EventName::PostStopFailed, *unit, message)
         }
         Fact::Retrying { unit, errno: number } => {
             let why = errno(*number);

@@ -16,6 +16,9 @@ pub(crate) fn not_started(
     errno: Option<Errno>,
     why: Option<&Detail>,
 ) -> String {
+    if let Some(Detail::PreStart(why)) = why {
+        return format!("its pre_start could not be executed: {why}");
+    }
     let why = why.map(|why| detail(graph, id, why));
     let why = why.as_deref();
     // The error did not come from the kernel.

@@ -58,6 +58,8 @@ pub(crate) enum Observed<'a> {
     NotRead(UnitId, i32),
     /// A unit's main process has exited, and these processes of the unit still run.
     LeftBehind(UnitId, Ending, &'a str),
+    /// A unit's `pre_start` has exited, and these processes of it, which are killed, still run.
+    PreStartLeft(UnitId, &'a str),
     /// A test has finished, and its result, unless it passed.
     TestEnded(UnitId, Ended, Option<&'a str>),
     /// The OOM killer has killed these processes, and this many others.
@@ -222,6 +224,13 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             Line::about(Level::Warn, EventName::LetGo, *unit, message)
         }
         Observed::LeftBehind(unit, ending, who) => left_behind(graph, *unit, *ending, who),
+        Observed::PreStartLeft(unit, who) => {
+            let message = format!(
+                "killing what the pre_start of {} has left running: {who}; declare a service as a unit of its own",
+                name(unit)
+            );
+            Line::about(Level::Warn, EventName::PreStartLeft, *unit, message)
+        }
         Observed::TestEnded(unit, ended, why) => test_ended(graph, *unit, *ended, *why),
         Observed::OutOfMemory(victims, others) => {
             Line::of_run(Level::Warn, EventName::Oom, out_of_memory(graph, victims, *others))

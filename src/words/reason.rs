@@ -3,7 +3,9 @@
 use super::sender::asker;
 use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
-use crate::engine::{Cause, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd};
+use crate::engine::{
+    Cause, EndReason, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd,
+};
 use crate::graph::{Graph, UnitId};
 
 /// Returns why the run ended, in one line.
@@ -153,6 +155,20 @@ pub(crate) fn lack(lack: Lack) -> &'static str {
     }
 }
 
+/// Returns the word for the end of a unit that its `post_stop` gets, as `docs/restart.md` has it.
+pub(crate) fn end_reason(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Exited => "exited",
+        EndReason::Killed => "killed",
+        EndReason::Stopped => "stopped",
+        EndReason::PreStart => "pre-start",
+        EndReason::NotStarted => "not-started",
+        EndReason::NotReady => "not-ready",
+        EndReason::Unhealthy => "unhealthy",
+        EndReason::Overran => "max-runtime",
+    }
+}
+
 /// Returns how a unit ended, to follow its name.
 pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
     match ended.how {
@@ -162,6 +178,13 @@ pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
         }
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
+        How::PreStart(Ending::Code(code)) => {
+            format!("could not be started: its pre_start failed with status {code}")
+        }
+        How::PreStart(Ending::Signal(signal)) => {
+            format!("could not be started: its pre_start was killed by {signal}")
+        }
+        How::Unprepared => "could not be started: its pre_start did not exit in time".to_owned(),
         How::NotStarted(..) => "could not be started".to_owned(),
         How::Blocked(by) => {
             format!("could not be started: it waits for {}", graph.node(by).unit.id())

@@ -47,7 +47,9 @@ pub(crate) fn standing(
             let why = why.unwrap_or_else(|| "could not be started".to_owned());
             Some(format!("{why}, and is about to be started again"))
         }
+        (PhaseName::Starting, _) if unit.preparing => Some("runs its pre_start".to_owned()),
         (PhaseName::Starting, _) => Some("is starting".to_owned()),
+        (PhaseName::Finishing, _) => Some("has exited, and runs its post_stop".to_owned()),
         (PhaseName::Stopping, _) => Some("is stopping".to_owned()),
         (PhaseName::Running, _) => watched().or_else(|| {
             let oneshot = node.shows_up_by(true) == Condition::Succeeded;

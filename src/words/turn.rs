@@ -19,6 +19,8 @@ pub(crate) fn turn(graph: &Graph, span: &Span) -> String {
         Why::Together | Why::Found(Verdict::Together) => {
             "it is restarted together with another unit"
         }
+        Why::Gone => "its process has exited",
+        Why::Found(Verdict::Unprepared) => "its pre_start did not exit in time",
         Why::Found(Verdict::NotReady) => "it was not ready in time",
         Why::Found(Verdict::Unhealthy { .. }) => "its health check has failed",
         Why::Found(Verdict::Overran) => "it exceeded its max_runtime",

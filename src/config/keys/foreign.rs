@@ -56,10 +56,11 @@ const WORDS: &[Word] = words! {
         "command cmd entrypoint args execstart program run start startcommand main service process" => exec:
             r#"exec = "nginx -g 'daemon off;'""#;
         "shell sh bash code commands steps" => script: "script = '''\n…\n'''";
-        "execstartpre prestart pre poststart execstartpost initcontainers setup init" =>
+        "execstartpre prestart pre startpre beforestart" => pre_start: r#"pre_start = "shop migrate""#;
+        "poststart execstartpost initcontainers setup init" =>
             "write a separate unit, [boot.NAME], or [async.NAME] with `oneshot = true`, and name the earlier unit in the `after` of the later one";
-        "finish execstoppost poststop cleanup" =>
-            "write a separate unit, which runs when everything else has stopped: [halt.NAME]";
+        "finish execstoppost poststop cleanup stoppost afterstop" => post_stop:
+            r#"post_stop = "rm -f /run/web.lock"; for what runs when everything has stopped, write a separate unit: [halt.NAME]"#;
         "execreload reloadcommand reloadcmd" => reload: r#"reload = { exec = "nginx -s reload" }"#;
         "reloadsignal hup onreload" => reload: r#"reload = { signal = "SIGHUP" }"#;
         "runtimedirectory statedirectory cachedirectory logsdirectory configurationdirectory directories mkdir tmpfiles" => dirs:

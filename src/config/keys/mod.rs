@@ -43,7 +43,7 @@ use settings::{Forward, buffer, socket, syslog, termination};
 use test::{
     FaultKeys, ListenerKeys, Said, allowed_port, fault_signal, owner, pattern, port, running,
 };
-use unit::{OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
+use unit::{HookKeys, OutputKeys, Presence, ReloadKeys, profile, reload_signal, stop_signal};
 
 /// The keys at the top of `trc.toml` and of a fragment.
 pub(crate) const TOP: Keys = &[TOP_KEYS];
@@ -211,6 +211,12 @@ keys! {
         /// how to make the unit reload its own configuration, [when somebody asks for
         /// it](control.md#reload-a-unit); a string sets `reload.signal`
         reload: Short(RELOAD) = reload(), "", r#"{ signal = "SIGHUP" }"#;
+        /// the command that runs before each start of the unit, [which waits for
+        /// it](restart.md#before-each-start-and-after-each-end); a string sets `pre_start.exec`
+        pre_start: Short(PRE_START) = pre_start(), "", r#""shop migrate""#;
+        /// the command that runs after each end of the unit, [which sees how it
+        /// ended](restart.md#before-each-start-and-after-each-end); a string sets `post_stop.exec`
+        post_stop: Short(POST_STOP) = post_stop(), "", r#""rm -f /run/web.lock""#;
         /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
         /// PID 1 is killed, all processes are killed anyway
         pdeathsig: Signal = get(signal), "", r#""SIGTERM""#;
@@ -404,6 +410,30 @@ keys! {
         exec: Words = words(), "", r#""nginx -s reload""#;
         /// the time from the request within which the unit must have reloaded
         within: Duration = get(positive), "60s", r#""10s""#;
+    }
+}
+
+pub(crate) const PRE_START: Keys = &[PRE_START_KEYS];
+
+keys! {
+    PRE_START_KEYS, pre_start_keys(HookKeys) {
+        /// the command; it runs as the unit's user, with the unit's environment, and its output is
+        /// that of the unit
+        exec: Words = words(), "", r#""shop migrate""#;
+        /// the time that the command may take; then trc stops it, and the unit fails with 124
+        within: Duration = get(positive), "60s", r#""5m""#;
+    }
+}
+
+pub(crate) const POST_STOP: Keys = &[POST_STOP_KEYS];
+
+keys! {
+    POST_STOP_KEYS, post_stop_keys(HookKeys) {
+        /// the command; it runs as the unit's user, with the unit's environment,
+        /// `TRC_UNIT_STATUS` and `TRC_UNIT_REASON`, and its output is that of the unit
+        exec: Words = words(), "", r#""rm -f /run/web.lock""#;
+        /// the time that the command may take; then trc kills it
+        within: Duration = get(positive), "5s", r#""2s""#;
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
 use super::foreign;
-use super::key::{RELOADS, RUNS};
-use super::{OUTPUT, RELOAD, STOP, TEST, UNIT};
+use super::key::{Keys, RELOADS, RUNS};
+use super::{OUTPUT, POST_STOP, PRE_START, RELOAD, STOP, TEST, UNIT};
 use crate::config::gone::Gone;
 use crate::config::leaf::{self, Problem, one_of};
 use crate::config::suggest::nearest_of;
 use crate::config::value::{Entry, Node, Table, Value, shown};
 use crate::config::{
-    After, Command, Condition, Diagnostic, Form, Origin, Output, OutputFile, Placed, Reload,
+    After, Command, Condition, Diagnostic, Form, Hook, Origin, Output, OutputFile, Placed, Reload,
     ReloadBy, Severity, Stage, Stop, Template, Unit, UnitRef, flags,
 };
 use crate::signal::Signal;
@@ -56,6 +56,13 @@ const RELOAD_WITHIN: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(in crate::config) struct ReloadKeys {
     pub signal: Option<Signal>,
+    pub exec: Option<Vec<Template>>,
+    pub within: Option<Duration>,
+}
+
+/// The keys of `pre_start` and `post_stop`.
+#[derive(Default)]
+pub(in crate::config) struct HookKeys {
     pub exec: Option<Vec<Template>>,
     pub within: Option<Duration>,
 }
@@ -302,6 +309,34 @@ impl Decoder<'_> {
         }
         let by = keys.signal.map(ReloadBy::Signal).or(keys.exec.map(ReloadBy::Exec))?;
         Some(Reload { by, within: keys.within.unwrap_or(RELOAD_WITHIN) })
+    }
+
+    /// Reads `pre_start`.
+    pub(in crate::config) fn pre_start(&mut self, at: &At, entry: &Entry) -> Option<Box<Hook>> {
+        self.hook(at, entry, PRE_START, Self::pre_start_keys)
+    }
+
+    /// Reads `post_stop`.
+    pub(in crate::config) fn post_stop(&mut self, at: &At, entry: &Entry) -> Option<Box<Hook>> {
+        self.hook(at, entry, POST_STOP, Self::post_stop_keys)
+    }
+
+    fn hook(
+        &mut self,
+        at: &At,
+        entry: &Entry,
+        keys: Keys,
+        read: fn(&mut Self, &Fields, &mut HookKeys),
+    ) -> Option<Box<Hook>> {
+        let fields = self.table(at, entry, keys)?;
+        let mut hook = HookKeys::default();
+        read(self, &fields, &mut hook);
+        if fields.lacks("exec") {
+            let message = format!("`{}` needs an `exec`", fields.at);
+            let help = format!("write {} = \"COMMAND\"", at.name());
+            self.error(&entry.key, message, Some(help));
+        }
+        Some(Box::new(Hook { exec: hook.exec?, within: hook.within }))
     }
 
     /// Reads `after` or `before`.

@@ -67,6 +67,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .into_iter()
             .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
             .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
+            .chain(["pre_start.exec = 'x'", "post_stop.exec = 'x'"])
             .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
             .chain(["ready.log.pattern = 'x'"])
             .chain(["sync.x.exec = 'x'\nsync.x.files.'/a'.text = 'x'"])
@@ -83,7 +84,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .map(|line| match line.split_once('.') {
-                Some(("ready" | "health" | "reload", _)) => {
+                Some(("ready" | "health" | "reload" | "pre_start" | "post_stop", _)) => {
                     format!("sync.x.exec = 'x'\nsync.x.{line}")
                 }
                 _ => line.to_owned(),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::config::unit::Form;
 use crate::config::{
-    Command, Config, LogFormat, OnFailure, Output, Reload, ReloadBy, SignalRule, StopTo, WaitPolicy,
+    Command, Config, Hook, LogFormat, OnFailure, Output, Reload, ReloadBy, SignalRule, StopTo,
+    WaitPolicy,
 };
 use crate::signal::Signal;
 
@@ -245,6 +246,45 @@ fn a_reload_is_a_signal_or_a_command() {
         panic!("{:?}", later.reload)
     };
     assert_eq!(within, Duration::from_secs(5));
+}
+
+#[test]
+fn a_hook_is_a_command_or_a_table_and_later_layers_change_its_keys() {
+    let unit = |keys: &str| format!("[async.web]\nexec = 'x'\n{keys}\n");
+    let of = |keys: &str| Case::new().toml(&unit(keys)).config().units[0].clone();
+    for key in ["pre_start", "post_stop"] {
+        let written = |value: &str| {
+            let unit = of(&format!("{key} = {value}"));
+            let hook = if key == "pre_start" { unit.pre_start } else { unit.post_stop };
+            let Hook { exec, within } = *hook.unwrap();
+            (exec.len(), within)
+        };
+        assert_eq!(written("'a b c'"), (3, None), "{key}");
+        assert_eq!(written("['a', 'b c']"), (2, None), "{key}");
+        assert_eq!(written("{ exec = 'a', within = '2s' }"), (1, Some(Duration::from_secs(2))));
+    }
+    let later = Case::new()
+        .toml(&unit("pre_start = ['a', 'b']"))
+        .set("TRC_ASYNC__WEB__PRE_START__WITHIN", "5m")
+        .config();
+    let hook = later.units[0].pre_start.as_ref().unwrap();
+    assert_eq!((hook.exec.len(), hook.within), (2, Some(Duration::from_mins(5))));
+}
+
+#[test]
+fn a_hook_needs_a_command_and_a_unit_that_runs_one() {
+    for (toml, message) in [
+        ("[async.web]\nexec = 'x'\npre_start.within = '1s'", "`pre_start` needs an `exec`"),
+        ("[async.web]\nexec = 'x'\npost_stop = { within = '1s' }", "`post_stop` needs an `exec`"),
+        (
+            "[async.db]\nready.tcp = 1\npost_stop = 'x'",
+            "`post_stop`: async.db has no command, and only a process can have this",
+        ),
+        ("[test.t]\nexec = 'x'\npre_start = 'x'", "unknown key `pre_start`"),
+    ] {
+        let errors = Case::new().toml(toml).errors();
+        assert!(errors.iter().any(|error| error.contains(message)), "{errors:?}");
+    }
 }
 
 #[test]

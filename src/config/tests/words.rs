@@ -69,6 +69,7 @@ fn the_words_of_others_are_told_with_an_example() {
         ),
         ("LimitNOFILE ulimits", "in trc this is `limits`: limits = { nofile = 65536 }"),
         ("uid", "in trc this is `user`: user = \"www-data\""),
+        ("ExecStartPre prestart", "in trc this is `pre_start`: pre_start = \"shop migrate\""),
         ("autostart", "in trc this is `enabled`: enabled = true"),
         (
             "image ports volumes",

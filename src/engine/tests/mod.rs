@@ -1,6 +1,7 @@
 //! Tests of whole runs in virtual time.
 
 mod exit;
+mod hooks;
 mod leftovers;
 mod own_reload;
 mod phases;
@@ -106,6 +107,8 @@ struct World {
     told: Vec<Target>,
     /// The units whose stop commands were run.
     stop_commands: Vec<UnitId>,
+    /// The units whose `post_stop` was run, with what it sees.
+    post_stops: Vec<(String, u8, EndReason)>,
     facts: Vec<Fact>,
     swept: Vec<Signal>,
     started: Vec<String>,
@@ -142,6 +145,7 @@ impl World {
             escaped: vec![],
             told: vec![],
             stop_commands: vec![],
+            post_stops: vec![],
             facts: vec![],
             swept: vec![],
             started: vec![],
@@ -206,6 +210,16 @@ impl World {
                             Commands::Delayed => {}
                         }
                     }
+                    // The test decides when it exits.
+                    Action::PreStart(unit) => {
+                        let pid = 500 + i32::try_from(self.started.len()).unwrap();
+                        self.started.push(format!("{}'s pre_start", self.name(unit)));
+                        self.pids.insert(unit.0, pid);
+                        events.push_back(Event::Forked { unit, pid });
+                    }
+                    Action::PostStop(id, status, reason) => {
+                        self.post_stops.push((self.name(id), status, reason));
+                    }
                     Action::Signal(Target::Rest(id, told), signal)
                         if self.pids.contains_key(&id.0) =>
                     {
@@ -266,7 +280,9 @@ impl World {
                         assert_eq!(self.end, None, "a run ends once");
                         self.end = Some(status);
                     }
-                    Action::KillStopCommand(id) | Action::KillReloadCommand(id) => {
+                    Action::KillStopCommand(id)
+                    | Action::KillReloadCommand(id)
+                    | Action::KillPostStop(id) => {
                         self.killed_commands.push(self.name(id));
                     }
                     Action::StopCommand(id) => self.stop_commands.push(id),
@@ -316,6 +332,10 @@ impl World {
             .filter(|(_, signal)| *signal != Signal::CONT)
             .collect()
     }
+}
+
+fn hook(within: Option<Duration>) -> crate::config::Hook {
+    crate::config::Hook { exec: Vec::new(), within }
 }
 
 fn to(name: &str, signal: Signal) -> (String, Signal) {

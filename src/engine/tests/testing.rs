@@ -725,7 +725,7 @@ fn no_policy_ends_a_test_run_and_an_end_that_is_not_meant_fails_it() {
     let one_shot = |unit: Unit| Unit { oneshot: Some(true), ..unit };
     let ignored = |unit: Unit| Unit { on_failure: OnFailure::Ignore, ..unit };
     let stops = |unit: Unit| Unit { on_failure: OnFailure::Stop, ..unit };
-    for (wait, unit, code, found) in [
+    for (wait, unit, code, found) in vec![
         (WaitPolicy::Any, unit("async.x"), 0, true),
         (WaitPolicy::Any, unit("async.x"), 3, true),
         (WaitPolicy::Any, unit("sync.x"), 0, true),

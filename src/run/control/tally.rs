@@ -97,7 +97,7 @@ impl Tally {
 
 fn restarted(how: How, status: u8) -> Restarted {
     match how {
-        How::NotStarted(..) => Restarted::NotStarted,
+        How::NotStarted(..) | How::PreStart(_) | How::Unprepared => Restarted::NotStarted,
         How::NotReady => Restarted::NotReady,
         How::Unhealthy => Restarted::Unhealthy,
         How::Overran => Restarted::MaxRuntime,

@@ -16,7 +16,7 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::config::{
-    Command, Config, Form, LogFormat, Output, Probe, Stage, Template, Unit, endings, reason,
+    Command, Config, Form, Hook, LogFormat, Output, Probe, Stage, Template, Unit, endings, reason,
 };
 use crate::run::spawn::{Ids, Launch};
 use crate::shell::{Body, Errors, Job, Lines, Own, Prepared, Saved, Shell, State, VERDICT_FD};
@@ -68,9 +68,27 @@ impl Surroundings<'_> {
         ready.map_err(|problem| Problem { lasts: problem.lasts && !may_change, ..problem })
     }
 
+    /// Prepares the `pre_start` of a unit, which makes what the unit needs first.
+    ///
+    /// # Errors
+    /// Returns what is wrong.
+    pub(crate) fn pre_start(&self, unit: &Unit, hook: &Hook) -> Result<Launch, Problem> {
+        let may_change = !unit.identity.env_file.is_empty();
+        let launch = self.command(unit, &hook.exec, &[]).and_then(|launch| {
+            let (environment, ids) = self.environment(unit)?;
+            let layout = layout::layout(unit, &environment, ids.as_ref())?;
+            Ok(Launch { layout, pdeathsig: pdeathsig(unit), ..launch })
+        });
+        launch.map_err(|problem| Problem { lasts: problem.lasts && !may_change, ..problem })
+    }
+
     fn ready(&self, unit: &Unit) -> Result<Ready, Problem> {
         let (mut environment, ids) = self.environment(unit)?;
-        let layout = layout::layout(unit, &environment, ids.as_ref())?;
+        // What the unit needs was made before its `pre_start`, which may have changed it.
+        let layout = match &unit.pre_start {
+            Some(_) => None,
+            None => layout::layout(unit, &environment, ids.as_ref())?,
+        };
         let mut saved = None;
         let mut descriptors = Vec::new();
         let (files, argv) = match self.shell_body(unit, &environment) {
@@ -93,12 +111,11 @@ impl Surroundings<'_> {
         let mut launch = launch(unit, &environment, ids, files, argv)?;
         launch.descriptors = descriptors;
         launch.layout = layout;
-        let own = std::process::id().cast_signed();
-        launch.pdeathsig = unit.pdeathsig.map(|signal| (signal.number(), own));
+        launch.pdeathsig = pdeathsig(unit);
         Ok(Ready { launch, saved })
     }
 
-    /// Prepares another command of a unit than its own, and sets this variable for it.
+    /// Prepares another command of a unit than its own, and sets these variables for it.
     ///
     /// # Errors
     /// Returns what is wrong.
@@ -106,10 +123,10 @@ impl Surroundings<'_> {
         &self,
         unit: &Unit,
         words: &[Template],
-        variable: Option<(&str, String)>,
+        variables: &[(&str, String)],
     ) -> Result<Launch, Problem> {
         let (mut environment, ids) = self.environment(unit)?;
-        if let Some((name, value)) = variable {
+        for (name, value) in variables {
             environment.set(name, value);
         }
         let (files, argv) = expand_words(unit, words, &environment)?;
@@ -212,6 +229,11 @@ impl Surroundings<'_> {
         crate::shell::prepare(shell, &job)
             .map_err(|error| Problem::kernel(Unprepared::NoScript(reason(&error)), &error))
     }
+}
+
+/// Returns the signal that a unit's process gets if trc is killed, and trc's process ID.
+fn pdeathsig(unit: &Unit) -> Option<(i32, i32)> {
+    unit.pdeathsig.map(|signal| (signal.number(), std::process::id().cast_signed()))
 }
 
 /// Returns the text of a script file with CRLF line endings, without the `\r`, which a shell would

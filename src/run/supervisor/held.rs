@@ -15,6 +15,8 @@ use super::reload::Inputs;
 pub(super) struct Held {
     /// The unit's live main process.
     pub pid: Option<i32>,
+    /// Whether that is the process of its `pre_start`.
+    pub prepares: bool,
     /// The unit's process group, for as long as any process may be in it.
     pub group: Option<i32>,
     /// The main process that has got its stop signal. The unit may have handed over since.

@@ -1,5 +1,5 @@
 //! Commands that trc runs for a unit in addition to the unit's own: those of probes and tests, those
-//! that stop a unit or make it reload, and those that clients run as a unit. All of them are started,
+//! that stop a unit, make it reload or run after its end, and those that clients run as a unit. All of them are started,
 //! read, limited in time and reaped here. They differ in their duty.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,6 +27,8 @@ pub(super) enum Duty {
     Stop,
     /// The helper makes its unit reload. The engine decides how long that may take.
     Reload,
+    /// The helper runs after its unit's end. The engine decides how long that may take.
+    PostStop,
     /// The helper finds out whether its unit is ready or healthy.
     Probe(Purpose),
     /// The helper is the command of a test.
@@ -178,7 +180,7 @@ impl Supervisor {
                 helper.dismiss();
             }
             match duty {
-                Duty::Stop | Duty::Reload | Duty::Exec => {}
+                Duty::Stop | Duty::Reload | Duty::PostStop | Duty::Exec => {}
                 Duty::Probe(purpose) => self.probe_command_is_late(unit, purpose),
                 Duty::Test => {
                     self.drill(|drill, run| drill.command_is_late(run, pid, until));
@@ -196,7 +198,8 @@ impl Supervisor {
         match helper.duty {
             Duty::Stop => self.stop_command_ended(helper.unit, ending),
             Duty::Exec => self.exec_ended(pid, helper.unit, ending),
-            Duty::Reload | Duty::Probe(_) if helper.dismissed => {}
+            Duty::Reload | Duty::PostStop | Duty::Probe(_) if helper.dismissed => {}
+            Duty::PostStop => self.post_stop_ended(helper.unit, ending),
             Duty::Reload => self.reload_command_ended(helper.unit, ending),
             Duty::Probe(purpose) => {
                 helper.read();

@@ -193,6 +193,15 @@ impl Supervisor {
         }
     }
 
+    /// Logs what the `pre_start` of a unit has left running.
+    pub(super) fn tell_pre_start_left(&self, id: UnitId) {
+        let members: Vec<i32> = self.members(id).into_keys().collect();
+        if !members.is_empty() {
+            let who = some(members.into_iter().map(processes::named));
+            self.observed(&Observed::PreStartLeft(id, &who));
+        }
+    }
+
     /// Logs the leftovers of a unit whose main process has exited by itself.
     pub(super) fn tell_left_behind(&self, id: UnitId, ending: Ending) {
         let members: Vec<i32> = self.members(id).into_keys().collect();

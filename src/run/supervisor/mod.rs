@@ -70,6 +70,7 @@ use helper::{Duty, Helper};
 use probe::Probes;
 use reload::Next;
 use schedule::Schedules;
+use start::Step;
 use sweep::Sweep;
 use syslog::Syslog;
 use upward::Upward;
@@ -227,7 +228,10 @@ impl Supervisor {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Spawn(id) => self.start(id),
+            Action::Spawn(id) => self.start(id, Step::Command),
+            Action::PreStart(id) => self.start(id, Step::PreStart),
+            Action::PostStop(id, status, reason) => self.start_post_stop(id, status, reason),
+            Action::KillPostStop(id) => self.kill_helpers(id, |duty| duty == Duty::PostStop),
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::StopCommand(id) => self.start_stop_command(id),
             Action::KillStopCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Stop),
@@ -248,6 +252,7 @@ impl Supervisor {
             Action::Reload(asker) => self.reload(asker),
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
+            Action::Tell(Fact::PreStartLeft { unit }) => self.tell_pre_start_left(unit),
             // The signal is from a key of the terminal, or tells that the terminal's size has
             // changed.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}

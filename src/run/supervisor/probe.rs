@@ -91,7 +91,7 @@ impl Supervisor {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         let pid = self.units[id.0].pid.map(|pid| ("TRC_PID", pid.to_string()));
-        let mut launch: Launch = self.surroundings(None).command(unit, command, pid)?;
+        let mut launch: Launch = self.surroundings(None).command(unit, command, pid.as_slice())?;
         let Pipe { read, write } = Pipe::new()?;
         launch.streams[0] = Some(null(false)?);
         let again = write.try_clone();

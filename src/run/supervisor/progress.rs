@@ -48,6 +48,8 @@ impl Supervisor {
             child.role = Role::NotStarted;
         }
         match (role, failure) {
+            // The exit of a `pre_start` tells the rest.
+            (Role::Unit(id), None) if self.units[id.0].prepares => {}
             (Role::Unit(id), None) => {
                 self.count_start(id);
                 self.events.push_back(Event::Executed { unit: id });
@@ -61,6 +63,11 @@ impl Supervisor {
                 self.units[id.0].pid = None;
                 self.units[id.0].group = None;
                 let (stage, errno) = (failure.stage, reported(failure, why.as_ref()));
+                let why = if self.units[id.0].prepares {
+                    self.why_not_prepared(id, &NotExecuted { failure, why })
+                } else {
+                    why
+                };
                 self.events.push_back(Event::SpawnFailed { unit: id, stage, errno, why });
             }
             (Role::Helper, Some(failure)) => {

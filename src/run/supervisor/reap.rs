@@ -128,7 +128,8 @@ impl Supervisor {
                     self.units[id.0].group = None;
                 } else {
                     // SIGKILL went to all processes of the unit.
-                    if !self.units[id.0].killed {
+                    let held = &self.units[id.0];
+                    if !held.killed && !held.prepares {
                         self.drill(|drill, run| {
                             let members: Vec<i32> = run.members(id).into_keys().collect();
                             drill.left_behind(id, &members);

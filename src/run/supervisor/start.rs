@@ -14,7 +14,7 @@ use super::{Child, Role, Supervisor, reload};
 use crate::config::{Probe, Stage, reason};
 use crate::engine::{Detail, Event, SpawnStage};
 use crate::graph::UnitId;
-use crate::run::os::fd::is_ready;
+use crate::run::os::fd::{is_ready, null};
 use crate::run::os::private::Owner;
 use crate::run::os::reopen;
 
@@ -24,6 +24,15 @@ fn sole_user(ids: Option<&Ids>) -> Option<Owner> {
     let own = || Owner { uid: geteuid().as_raw(), gid: getegid().as_raw() };
     let owner = ids.map_or_else(own, |ids| Owner { uid: ids.uid, gid: ids.gid });
     (owner.uid != 0).then_some(owner)
+}
+
+/// The step of a unit's start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Its `pre_start`, which is the unit's process until it exits.
+    PreStart,
+    /// Its own command.
+    Command,
 }
 
 /// The reason why a unit was not started.
@@ -69,9 +78,9 @@ impl From<Problem> for Failed {
 }
 
 impl Supervisor {
-    pub(super) fn start(&mut self, id: UnitId) {
+    pub(super) fn start(&mut self, id: UnitId, step: Step) {
         self.units[id.0].inputs = reload::inputs(&self.graph.node(id).unit);
-        match self.launch(id) {
+        match self.launch(id, step) {
             Ok(pid) => {
                 self.events.push_back(Event::Forked { unit: id, pid });
                 if self.units[id.0].silent {
@@ -92,24 +101,39 @@ impl Supervisor {
         }
     }
 
-    fn launch(&mut self, id: UnitId) -> Result<i32, Failed> {
+    fn launch(&mut self, id: UnitId, step: Step) -> Result<i32, Failed> {
+        // Whatever its `pre_start` has left was killed, and does not count as left by the unit.
+        if std::mem::take(&mut self.units[id.0].prepares) {
+            self.leftovers.retain(|one| *one != id);
+        }
         let graph = Rc::clone(&self.graph);
         let node = graph.node(id);
         let unit = &node.unit;
         let end = (unit.stage == Stage::Halt)
             .then(|| (self.engine.outcome(), self.text_of(self.engine.outcome_reason())));
-        let socket = unit.probes().any(|probe| *probe == Probe::Notify);
+        let hook = unit.pre_start.as_ref().filter(|_| step == Step::PreStart);
+        let socket = hook.is_none() && unit.probes().any(|probe| *probe == Probe::Notify);
         let socket = if socket { Some(Socket::new()?) } else { None };
         let surroundings =
             Surroundings { socket: socket.as_ref().map(Socket::name), ..self.surroundings(end) };
-        let Ready { mut launch, saved } = surroundings.unit(unit)?;
-        launch.streams[0] = prepare::stdin(unit)?;
+        let Ready { mut launch, saved } = match hook {
+            Some(hook) => Ready { launch: surroundings.pre_start(unit, hook)?, saved: None },
+            None => surroundings.unit(unit)?,
+        };
+        launch.streams[0] = match unit.own_terminal().filter(|_| hook.is_some()) {
+            // Only the unit itself can have that terminal.
+            Some(_) => Some(null(false)?),
+            None => prepare::stdin(unit)?,
+        };
         if let Some(socket) = &socket {
             socket.give_to(sole_user(launch.ids.as_ref()));
         }
         launch.birthmark = self.birthmarks.limit(id);
         if let Some(layout) = &mut launch.layout {
-            layout.stop = node.stop_signal.number();
+            layout.stop = match hook {
+                Some(_) => libc::SIGTERM,
+                None => node.stop_signal.number(),
+            };
         }
         let tty = unit.identity.tty.is_some();
         if unit.stage != Stage::Async
@@ -127,8 +151,10 @@ impl Supervisor {
             (Some((user, _)), None) if launch.streams[0].is_none() => reopen::allow(user, 0),
             (Some(_) | None, _) => {}
         }
-        self.notification(id, unit, &mut launch)?;
-        self.pass_listeners(id, unit, &mut launch)?;
+        if hook.is_none() {
+            self.notification(id, unit, &mut launch)?;
+            self.pass_listeners(id, unit, &mut launch)?;
+        }
         let pace = match self.reporter.announces() {
             true => Pace::Gated,
             false if graph.transparent => Pace::Awaited,
@@ -137,14 +163,19 @@ impl Supervisor {
         let own_group = launch.own_group;
         let uid = launch.ids.as_ref().map_or_else(|| geteuid().as_raw(), |ids| ids.uid);
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
-        self.note_file(id, unit);
+        if hook.is_none() {
+            self.note_file(id, unit);
+        }
         let child = spawn::spawn(launch, pace)?;
         let pid = child.pid;
-        self.reporter.started(&graph, id, pid);
+        match hook {
+            Some(_) => self.reporter.pre_started(&graph, id, pid),
+            None => self.reporter.started(&graph, id, pid),
+        }
         // The child goes on only now, so that its own output comes after that line.
         drop(child.gate);
         let held = &mut self.units[id.0];
-        held.pid = Some(pid);
+        (held.pid, held.prepares) = (Some(pid), hook.is_some());
         held.group = own_group.then_some(pid);
         held.killed = false;
         held.told = None;
@@ -159,7 +190,7 @@ impl Supervisor {
         for capture in &mut held.captures {
             capture.look_for(Vec::new());
         }
-        let matchers = Self::matchers(unit);
+        let matchers = if hook.is_some() { Vec::new() } else { Self::matchers(unit) };
         self.units[id.0].silent = !matchers.is_empty() && !pipes.is_empty();
         self.capture(id, pid, pipes, file.as_ref(), &|| matchers.clone());
         self.expect_syslog(id, pid, matchers);

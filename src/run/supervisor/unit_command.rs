@@ -1,4 +1,5 @@
-//! Commands of units that stop them, or that make them reload: `stop.exec` and `reload.exec`.
+//! Commands of units that stop them, make them reload, or run after their ends: `stop.exec`,
+//! `reload.exec` and `post_stop`.
 
 use std::rc::Rc;
 
@@ -7,12 +8,12 @@ use super::super::spawn::Launch;
 use super::Supervisor;
 use super::helper::{Duty, NotExecuted};
 use crate::config::{self, ReloadBy, Template, Unit};
-use crate::engine::{Answer, Detail, Ending, Event, Fact, Request, Task};
+use crate::engine::{Answer, Detail, EndReason, Ending, Event, Fact, Request, Task};
 use crate::graph::UnitId;
 use crate::run::os::clock::since_boot;
 use crate::run::os::fd::null;
 use crate::run::os::processes;
-use crate::words::{BadAnswer, Observed};
+use crate::words::{self, BadAnswer, Observed};
 
 impl Supervisor {
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
@@ -34,7 +35,8 @@ impl Supervisor {
             self.events.push_back(Event::StopCommandEnded { unit: id, succeeded: true });
             return;
         }
-        if let Err(problem) = self.launch_command(id, unit, words, pid, Duty::Stop) {
+        let pid = [("TRC_PID", pid.to_string())];
+        if let Err(problem) = self.launch_command(id, unit, words, &pid, Duty::Stop) {
             self.no_stop_command(id, &problem.why.to_string());
         }
     }
@@ -50,7 +52,8 @@ impl Supervisor {
         // A unit that exited just now does not reload.
         let Some(words) = reload_command(unit) else { return };
         let Some(pid) = self.units[id.0].pid else { return };
-        if let Err(problem) = self.launch_command(id, unit, words, pid, Duty::Reload) {
+        let pid = [("TRC_PID", pid.to_string())];
+        if let Err(problem) = self.launch_command(id, unit, words, &pid, Duty::Reload) {
             self.no_reload(id, problem.why.to_string());
         }
     }
@@ -65,11 +68,10 @@ impl Supervisor {
         id: UnitId,
         unit: &Unit,
         words: &[Template],
-        pid: i32,
+        variables: &[(&str, String)],
         duty: Duty,
     ) -> Result<(), Problem> {
-        let pid = Some(("TRC_PID", pid.to_string()));
-        let mut launch: Launch = self.surroundings(None).command(unit, words, pid)?;
+        let mut launch: Launch = self.surroundings(None).command(unit, words, variables)?;
         launch.streams[0] = Some(null(false)?);
         // The output of the command goes where the unit's own output goes.
         let file = self.output_file(unit)?;
@@ -122,6 +124,57 @@ impl Supervisor {
                 self.no_reload(id, why.unwrap_or_default());
             }
         }
+    }
+
+    pub(super) fn start_post_stop(&mut self, id: UnitId, status: u8, reason: EndReason) {
+        let graph = Rc::clone(&self.graph);
+        let unit = &graph.node(id).unit;
+        let Some(hook) = &unit.post_stop else { return self.no_post_stop(id, None) };
+        let variables = [
+            ("TRC_UNIT_STATUS", status.to_string()),
+            ("TRC_UNIT_REASON", words::end_reason(reason).to_owned()),
+        ];
+        if let Err(problem) = self.launch_command(id, unit, &hook.exec, &variables, Duty::PostStop)
+        {
+            self.no_post_stop(id, Some(problem.why.to_string()));
+        }
+    }
+
+    fn no_post_stop(&mut self, id: UnitId, why: Option<String>) {
+        let why = why.map(Detail::Words);
+        self.events.push_back(Event::PostStopEnded { unit: id, succeeded: false, why });
+    }
+
+    /// Handles a unit's `post_stop` that has exited, or that could not be executed.
+    pub(super) fn post_stop_ended(&mut self, id: UnitId, ending: Result<Ending, NotExecuted>) {
+        self.drain_captures(id);
+        let graph = Rc::clone(&self.graph);
+        let hook = graph.node(id).unit.post_stop.as_ref();
+        // A new configuration may have another one.
+        let words = hook.map(|hook| hook.exec.as_slice()).unwrap_or_default();
+        let why = match ending {
+            Ok(Ending::Code(0)) => {
+                let (succeeded, why) = (true, None);
+                return self.events.push_back(Event::PostStopEnded { unit: id, succeeded, why });
+            }
+            // Its last lines are in the log.
+            Ok(Ending::Code(code)) => {
+                Some(BadAnswer::Exited(config::typed(words), code, String::new()).to_string())
+            }
+            Ok(Ending::Signal(signal)) => {
+                Some(BadAnswer::Killed(config::typed(words), signal, String::new()).to_string())
+            }
+            Err(not) => words.first().map(|program| not.told(&graph, id, program)),
+        };
+        self.no_post_stop(id, why);
+    }
+
+    /// Returns why the `pre_start` of a unit could not be executed.
+    pub(super) fn why_not_prepared(&self, id: UnitId, not: &NotExecuted) -> Option<Detail> {
+        let hook = self.graph.node(id).unit.pre_start.as_ref();
+        let program = hook.and_then(|hook| hook.exec.first())?;
+        let why = not.told(&self.graph, id, program);
+        Some(Detail::PreStart(why))
     }
 
     /// Notes when a unit is made to reload: what it says about an earlier reload does not count.

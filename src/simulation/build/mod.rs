@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::plan::{Generation, Makes, Plan, Rule, ms};
+use super::plan::{Generation, Makes, Ms, Plan, Rule, ms};
 use crate::config::{
-    After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Log, LogFormat,
-    Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Schedule, Shutdown, SignalRule, Stage,
-    Stop, Unit,
+    After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Hook, Log,
+    LogFormat, Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Schedule, Shutdown,
+    SignalRule, Stage, Stop, Unit,
 };
 use crate::engine::Tick;
 use crate::graph::{Graph, UnitId};
@@ -55,6 +55,10 @@ pub(in crate::simulation) fn of(graph: &Rc<Graph>) -> Built {
     let number = |unit: &Unit| unit.name[1..].parse().unwrap_or_default();
     let plan = graph.nodes.iter().map(|node| number(&node.unit)).collect();
     Built { graph: Rc::clone(graph), plan }
+}
+
+fn hook(within: Option<Ms>) -> Hook {
+    Hook { exec: Vec::new(), within: within.map(ms) }
 }
 
 /// Returns the name of a unit, with a place.
@@ -146,6 +150,8 @@ fn config(plan: &Plan, generation: Generation) -> Config {
                 },
                 within: ms(reload.within),
             }),
+            pre_start: unit.pre_start.map(|it| Box::new(hook(it.within))),
+            post_stop: unit.post_stop.map(|it| Box::new(hook(it.within))),
             ..Unit::new(unit.stage, &format!("u{at}"), Origin::Default, command)
         }
     });
@@ -305,5 +311,7 @@ pub(in crate::simulation) fn order(plan: &Plan, units: &[Term]) -> Vec<usize> {
 /// Returns the sum of the declared stop timeouts of a unit and of the units that stop before it.
 fn chain(plan: &Plan, units: &[Term], at: usize) -> Tick {
     let before = units[at].dependents.iter().map(|one| chain(plan, units, *one)).max();
-    plan.units[at].stop_timeout.map_or(Duration::ZERO, ms) + before.unwrap_or_default()
+    let unit = &plan.units[at];
+    let after = unit.post_stop.and_then(|hook| hook.within).map_or(Duration::ZERO, ms);
+    unit.stop_timeout.map_or(Duration::ZERO, ms) + after + before.unwrap_or_default()
 }

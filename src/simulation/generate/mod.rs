@@ -8,8 +8,9 @@ mod suite;
 use nix::errno::Errno;
 
 use super::plan::{
-    Asked, Child, Health, Makes, Moment, Ms, Plan, Ready, Reload, ReloadCommand, Reloads, Renewal,
-    Reply, Restart, Rule, Settling, Start, StopCommand, Stray, Tells, Told, Unit, Within, ms,
+    Asked, Child, Health, Makes, Moment, Ms, Plan, PostRuns, PostStop, PreRuns, PreStart, Ready,
+    Reload, ReloadCommand, Reloads, Renewal, Reply, Restart, Rule, Settling, Start, StopCommand,
+    Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
 use crate::config::{Condition, Form, OnFailure, Overlap, Stage, StopTo, Then, WaitPolicy, When};
@@ -332,7 +333,41 @@ fn unit(random: &mut Random) -> Unit {
     unit.stop_exec = random.maybe(15, stop_command);
     unit.child = child(random, stage);
     watched(random, &mut unit);
+    if !unit.outside {
+        hooks(&mut random.apart(11), &mut unit);
+    }
     unit
+}
+
+/// Adds commands before the start and after the end.
+fn hooks(random: &mut Random, unit: &mut Unit) {
+    unit.pre_start = random.maybe(12, |random| PreStart {
+        runs: match random.below(8) {
+            0 => PreRuns::NotStarted(
+                random.pick(&[Errno::ENOENT, Errno::EACCES, Errno::EAGAIN]),
+                random.maybe(50, |random| random.pick(&SOON)),
+            ),
+            1 => PreRuns::Hangs,
+            2 => PreRuns::Ends(random.pick(&TIMES), ending(random, false)),
+            _ => PreRuns::Ends(random.pick(&TIMES), Ending::Code(0)),
+        },
+        on_stop: match random.below(6) {
+            0 => Reply::Ignores,
+            1 => Reply::Exits(random.pick(&TIMES), random.pick(&STATUSES)),
+            2 => Reply::Dies(random.pick(&TIMES)),
+            _ => Reply::Dies(0),
+        },
+        leaves: random.chance(25),
+        within: random.maybe(50, |random| random.pick(&[1, 100, 2000, 5000])),
+    });
+    unit.post_stop = random.maybe(15, |random| PostStop {
+        runs: match random.below(8) {
+            0 => PostRuns::NotStarted,
+            1 | 2 => PostRuns::Hangs,
+            _ => PostRuns::Ends { after: random.pick(&TIMES), succeeds: random.chance(70) },
+        },
+        within: random.maybe(50, |random| random.pick(&[1, 100, 2000, 7000])),
+    });
 }
 
 /// Adds readiness, health, restarts and limits, as far as they can be combined.

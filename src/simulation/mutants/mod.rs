@@ -14,8 +14,8 @@ use super::witness::Broken;
 use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Probe, ReloadBy, Stage, Then, WaitPolicy, When};
 use crate::engine::{
-    Action, Answer, Asker, Event, Fact, Failing, JobEnd, Notice, Outcome, Request, Sender,
-    SpawnStage, Target, Task, Told,
+    Action, Answer, Asker, EndReason, Ending, Event, Fact, Failing, JobEnd, Notice, Outcome,
+    Request, Sender, SpawnStage, Target, Task, Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -300,6 +300,46 @@ const MUTANTS: &[Mutant] = &[
         if let Some((place, id)) = begun(actions, Task::Restart) {
             actions.insert(place + 1, Action::Spawn(id));
         }
+    }),
+    graph("lets every pre_start take a second longer", |graph| {
+        for hook in graph.nodes.iter_mut().filter_map(|node| node.unit.pre_start.as_mut()) {
+            hook.within =
+                Some(hook.within.unwrap_or(Duration::from_mins(1)) + Duration::from_secs(1));
+        }
+    }),
+    graph("runs no pre_start", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.pre_start = None);
+    }),
+    graph("runs no post_stop", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.unit.post_stop = None);
+    }),
+    graph("lets every post_stop take a second longer", |graph| {
+        for hook in graph.nodes.iter_mut().filter_map(|node| node.unit.post_stop.as_mut()) {
+            hook.within =
+                Some(hook.within.unwrap_or(Duration::from_secs(5)) + Duration::from_secs(1));
+        }
+    }),
+    event("starts a unit whose pre_start has failed", |event| match event {
+        Event::Exited { unit, ending: Ending::Code(3), leftovers, terminal, why } => {
+            Event::Exited { unit, ending: Ending::Code(0), leftovers, terminal, why }
+        }
+        event => event,
+    }),
+    actions("leaves what a pre_start has left", |actions, _| {
+        let left = |action: &Action| matches!(action, Action::Tell(Fact::PreStartLeft { .. }));
+        if let Some(place) = actions.iter().position(left) {
+            actions.remove(place + 1);
+        }
+    }),
+    actions("tells post_stop that every unit has exited by itself", |actions, _| {
+        for action in actions {
+            if let Action::PostStop(_, _, reason) = action {
+                *reason = EndReason::Exited;
+            }
+        }
+    }),
+    actions("does not wait for post_stop to be killed", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::KillPostStop(_)));
     }),
     actions("treats a restart by hand as an end", |actions, _| {
         if let Some((place, _)) = begun(actions, Task::Restart) {

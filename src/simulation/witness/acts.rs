@@ -2,10 +2,11 @@
 
 use super::super::build::Built;
 use super::super::marks::Mark;
+use super::super::plan::ms;
 use super::found::Found;
 use super::{Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::{Condition, Stage};
-use crate::engine::{Action, Ended, Fact, How, Purpose, Target};
+use crate::engine::{Action, Ended, Fact, How, Purpose, Target, Tick};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -21,8 +22,11 @@ impl Witness<'_> {
                 | Action::Signal(..)
                 | Action::KillStopCommand(_)
                 | Action::KillReloadCommand(_)
+                | Action::KillPostStop(_)
                 | Action::StopProbes(_) => Ok(()),
                 Action::Spawn(_)
+                | Action::PreStart(_)
+                | Action::PostStop(..)
                 | Action::StopCommand(_)
                 | Action::ReloadCommand(_)
                 | Action::Probe(..)
@@ -37,7 +41,12 @@ impl Witness<'_> {
             };
         }
         match action {
-            Action::Spawn(id) => self.spawns(built.unit(*id)),
+            Action::Spawn(id) => self.spawns(built.unit(*id), false),
+            Action::PreStart(id) => self.spawns(built.unit(*id), true),
+            Action::PostStop(id, status, reason) => {
+                self.runs_post_stop(built.unit(*id), *status, *reason)
+            }
+            Action::KillPostStop(id) => self.kills_post_stop(built.unit(*id)),
             Action::Signal(Target::Process(id), signal) => {
                 self.signals(built.unit(*id), false, *signal)
             }
@@ -73,6 +82,9 @@ impl Witness<'_> {
             }
             Action::KillStopCommand(id) => {
                 let at = built.unit(*id);
+                if std::mem::take(&mut self.units[at].owes_command_kill) {
+                    return Ok(());
+                }
                 let until = self.units[at].commands.take();
                 let due = until.is_some_and(|until| self.hurry || until <= self.now);
                 expect_of(at, due, "a stop command is killed only if it runs for too long")?;
@@ -122,15 +134,26 @@ impl Witness<'_> {
         }
     }
 
-    fn spawns(&mut self, at: usize) -> Verdict {
+    fn spawns(&mut self, at: usize, pre: bool) -> Verdict {
         let unit = &self.plan.units[at];
+        if std::mem::take(&mut self.units[at].owes_main) {
+            self.units[at].stand = Stand::Asked;
+            return expect_of(at, !pre, "pre_start runs once before each start");
+        }
+        let prepares = unit.pre_start.is_some();
+        expect_of(at, pre == prepares, "a unit starts with its pre_start, if it has one")?;
         let again = match self.units[at].stand {
             Stand::Waiting => false,
             Stand::Retrying(until) => {
                 expect_of(at, until <= self.now, "a fork is repeated only after its delay")?;
                 true
             }
-            Stand::Asked | Stand::Alive | Stand::Watching | Stand::Backoff(_) | Stand::Over => {
+            Stand::Asked
+            | Stand::Alive
+            | Stand::Watching
+            | Stand::Backoff(_)
+            | Stand::Finishing
+            | Stand::Over => {
                 return expect_of(at, false, "a unit has one process at a time");
             }
         };
@@ -156,7 +179,8 @@ impl Witness<'_> {
         }
         if unit.in_turn() {
             let alone = self.stage(unit.stage).all(|one| {
-                one == at || !matches!(self.units[one].stand, Stand::Asked | Stand::Alive)
+                let stand = self.units[one].stand;
+                one == at || !matches!(stand, Stand::Asked | Stand::Alive | Stand::Finishing)
             });
             expect_of(at, alone, "boot, sync and halt units run one at a time")?;
             let mut before = self.in_order(unit.stage).take_while(|one| *one != at);
@@ -192,7 +216,9 @@ impl Witness<'_> {
         let seen = &mut self.units[at];
         (seen.told, seen.kill_at, seen.killed) = (None, None, None);
         (seen.rest_at, seen.rested, seen.escaped) = (None, false, false);
-        (seen.signalled, seen.left_by_command) = (false, false);
+        (seen.signalled, seen.left_by_command) = (None, false);
+        let within = unit.pre_start.map(|hook| hook.within.map_or(Tick::from_mins(1), ms));
+        (seen.pre, seen.ran) = (within.map(|within| self.now + within), false);
         seen.by_command = false;
         if !again {
             self.ran[at] = None;
@@ -240,7 +266,8 @@ impl Witness<'_> {
                 )?;
                 expect_of(at, self.units[at].told.is_none(), "a unit is asked to stop once")?;
                 self.tells(at)?;
-                let by_command = self.plan.units[at].stop_exec.is_some();
+                let by_command =
+                    self.plan.units[at].stop_exec.is_some() && self.units[at].pre.is_none();
                 self.units[at].by_command = by_command;
                 self.units[at].owes_command = by_command;
                 self.units[at].owes_signal = !by_command;
@@ -251,7 +278,7 @@ impl Witness<'_> {
                 let at = built.unit(*unit);
                 let over = matches!(
                     self.units[at].stand,
-                    Stand::Over | Stand::Backoff(_) | Stand::Waiting
+                    Stand::Over | Stand::Backoff(_) | Stand::Waiting | Stand::Finishing
                 );
                 expect_of(at, over, "a unit that could not be started has ended")
             }
@@ -267,6 +294,11 @@ impl Witness<'_> {
             Fact::RolledBack { unit, going, .. } => {
                 let going: Vec<usize> = going.iter().map(|id| built.unit(*id)).collect();
                 self.goes_back(built.unit(*unit), &going)
+            }
+            Fact::PostStopSkipped { unit } => {
+                let at = built.unit(*unit);
+                self.mark(Mark::PostStopSkipped);
+                expect_of(at, self.hurry, "post_stop is left out only in a hurry")
             }
             Fact::NotReloaded { why } => self.does_not_reload(*why),
             Fact::Requested { unit, request, asker, answer, dependents } => {
@@ -290,6 +322,11 @@ impl Witness<'_> {
             | Fact::NotReady { .. }
             | Fact::Unhealthy { .. }
             | Fact::Overran { .. }
+            | Fact::Unprepared { .. }
+            | Fact::PreStartLeft { .. }
+            | Fact::PreStartExited { .. }
+            | Fact::PostStopFailed { .. }
+            | Fact::PostStopKilled { .. }
             | Fact::GaveUp { .. }
             | Fact::Exited { .. }
             | Fact::Unheard { .. }

@@ -145,7 +145,7 @@ impl Witness<'_> {
             let held = self.standing_on(at).into_iter().any(|one| stops(one) && !self.gone(one));
             if ordered && !held {
                 self.asked.open[place].ordered = false;
-                if self.units[at].stand != Stand::Waiting {
+                if !matches!(self.units[at].stand, Stand::Waiting | Stand::Finishing) {
                     self.units[at].fault.get_or_insert(Fault::Asked);
                     self.mark(Mark::StoppedAfterDependents);
                 }
@@ -222,6 +222,7 @@ impl Witness<'_> {
         self.asked.open.push(Job { number, at, task, before, ordered, settled });
         let told = self.units[at].told.is_some();
         match (task, self.units[at].stand) {
+            (Task::Stop, Stand::Finishing) if ordered => self.units[at].held = true,
             (Task::Stop, Stand::Asked | Stand::Alive | Stand::Over) if ordered && !told => {
                 self.units[at].held = true;
             }
@@ -274,6 +275,10 @@ impl Witness<'_> {
                 (seen.held, seen.fault) = (true, Some(Fault::Asked));
                 self.mark(Mark::StoppedByHand);
             }
+            Stand::Finishing => {
+                seen.held = true;
+                self.mark(Mark::HeldWhileItFinishes);
+            }
             Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) | Stand::Watching => {
                 (seen.held, seen.stand, seen.forks) = (true, Stand::Waiting, 0);
                 self.mark(Mark::HeldWaiting);
@@ -308,6 +313,10 @@ impl Witness<'_> {
                     self.mark(Mark::RestartedByHand);
                     self.condemn(at, Fault::Asked);
                 }
+            }
+            Stand::Finishing => {
+                self.mark(Mark::BroughtBackWhileItFinishes);
+                self.condemn(at, Fault::Asked);
             }
             Stand::Over => {
                 self.starts_over(at);

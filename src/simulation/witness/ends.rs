@@ -6,6 +6,7 @@ use super::super::build::{Built, Terms};
 use super::super::marks::Mark;
 use super::super::plan::Generation;
 use super::found::{CRASHES, Found, LINGER};
+use super::hooks::Finish;
 use super::policy;
 use super::{PATIENCE, Phase, Stand, Witness};
 use crate::config::{OnFailure, Stage};
@@ -81,6 +82,7 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
+            Event::PostStopEnded { succeeded, .. } => self.post_stop_ended(unit, *succeeded),
             Event::ReloadCommandEnded { succeeded, .. } => {
                 self.reload_command_ended(unit, *succeeded);
             }
@@ -134,6 +136,9 @@ impl Witness<'_> {
             let at = self.terms.by_id[place];
             self.gives_up(at);
             self.rest_due(at);
+            self.stop_command_due(at);
+            self.post_stop_due(at);
+            self.pre_start_due(at);
             self.watch_due(at);
         }
         if self.testing() {
@@ -207,6 +212,18 @@ impl Witness<'_> {
         }
     }
 
+    /// The time of a stop command may be up.
+    fn stop_command_due(&mut self, at: usize) {
+        if self.units[at].commands.take_if(|until| *until <= self.now).is_some() {
+            self.units[at].owes_command_kill = true;
+            if self.units[at].stand != Stand::Alive {
+                self.find(Found::StopCommand(at));
+                self.flawed |= self.stops();
+                self.mark(Mark::StopCommandKilled);
+            }
+        }
+    }
+
     /// Gives up on processes that have survived SIGKILL for long enough.
     fn gives_up(&mut self, at: usize) {
         let seen = &self.units[at];
@@ -270,6 +287,7 @@ impl Witness<'_> {
                     | Stand::Retrying(_)
                     | Stand::Asked
                     | Stand::Alive
+                    | Stand::Finishing
                     | Stand::Over => {}
                 }
             }
@@ -277,7 +295,7 @@ impl Witness<'_> {
     }
 
     fn executed(&mut self, at: usize) {
-        self.units[at].executed = true;
+        (self.units[at].executed, self.units[at].ran) = (true, true);
         if self.units[at].stand == Stand::Alive && self.units[at].told.is_none() {
             (self.units[at].started, self.units[at].due) = (true, false);
             self.begin_watch(at);
@@ -294,15 +312,13 @@ impl Witness<'_> {
         if std::mem::take(&mut self.units[at].given_up) {
             return;
         }
-        let past = match self.plan.units[at].stage {
-            Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
-            Stage::Halt => self.phase != Phase::Halting,
-        };
+        let past = self.is_past(at);
         // It can be asked to stop once it has a process.
         let told = self.units[at].told.is_some();
         if errno == Some(Errno::EAGAIN) && self.units[at].forks < 6 && !past && !told {
             let wait = Tick::from_millis(50) * 2_u32.pow(self.units[at].forks);
             self.units[at].forks += 1;
+            self.units[at].pre = None;
             // A unit that is restarted together with another one starts when that one has started.
             // A unit that has to go for a new graph does not start any more.
             let down = self.units[at].going || self.units[at].held;
@@ -322,13 +338,11 @@ impl Witness<'_> {
         let wanted = !self.units[at].going && !self.units[at].held;
         if stage == SpawnStage::Settings && self.units[at].fault.is_none() && wanted {
             self.mark(Mark::NotWorthARestart);
-            self.end_watch(at);
-            self.units[at].forks = 0;
-            self.over(at, 126, None);
-            return;
         }
         let missing = stage == SpawnStage::Execute && errno == Some(Errno::ENOENT);
-        self.run_over(at, if missing { 127 } else { 126 });
+        let status = if missing { 127 } else { 126 };
+        let hopeless = stage == SpawnStage::Settings && self.units[at].fault.is_none();
+        self.run_over(at, status, (status, self.end_reason(at, None)), hopeless);
     }
 
     fn exited(&mut self, at: usize, ending: Ending, leftovers: Left, terminal: bool) {
@@ -338,16 +352,22 @@ impl Witness<'_> {
             return;
         }
         let told = self.units[at].told.is_some() || self.units[at].killed.is_some();
-        let obeyed = told && ending.status() == Ending::Signal(unit.signal()).status();
-        let status = if obeyed { 0 } else { policy::status(ending, unit.success.as_deref()) };
+        let pre = self.units[at].pre.is_some();
+        if pre && self.pre_start_exited(at, ending, leftovers) {
+            return;
+        }
+        let (signal, to_group) = self.stops_by(at);
+        let obeyed = told && ending.status() == Ending::Signal(signal).status();
+        let success = unit.success.as_deref().filter(|_| !pre);
+        let status = if obeyed { 0 } else { policy::status(ending, success) };
         let crashed =
             matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
-        let alone = !told && self.units[at].executed;
+        let alone = !told && self.units[at].executed && !pre;
         if status != 0 && (alone || crashed) {
             self.fails_in_the_stop(at);
         }
         self.stops_with(at, ending);
-        self.raw = Some(policy::status(ending, unit.success.as_deref()));
+        self.raw = Some(policy::status(ending, unit.success.as_deref())).filter(|_| !pre);
         if told && self.stops() && !self.may_stop_with(at, ending) && self.failure_spoils(at) {
             self.flawed = true;
         }
@@ -368,7 +388,7 @@ impl Witness<'_> {
         let seen = &self.units[at];
         if left
             && self.plan.drill.is_some()
-            && (!unit.to_group() || seen.escaped)
+            && (!to_group || seen.escaped)
             && seen.told.is_some()
             && seen.killed.is_none()
             && !seen.rested
@@ -392,11 +412,21 @@ impl Witness<'_> {
             }
             Ending::Signal(_) | Ending::Code(_) => None,
         };
-        if key.is_some() {
+        let end = (ending.status(), self.end_reason(at, Some(ending)));
+        if let (Some(key), Some(until)) = (key, self.finishes(at)) {
             self.end_watch(at);
+            let own = self.raw.unwrap_or(status);
+            let (told, never_ready, lasted) = (told, false, false);
+            let finish = Finish { status, own, told, never_ready, lasted, until };
+            self.units[at].pre = None;
+            self.begin_to_finish(at, finish, end.0, end.1);
+            self.decide(key, Mark::Terminal);
+        } else if key.is_some() {
+            self.end_watch(at);
+            self.units[at].pre = None;
             self.over(at, status, key);
         } else {
-            self.run_over(at, status);
+            self.run_over(at, status, end, false);
         }
         self.raw = None;
     }
@@ -404,6 +434,9 @@ impl Witness<'_> {
     /// Returns whether a unit that was asked to stop may exit in this way.
     fn may_stop_with(&self, at: usize, ending: Ending) -> bool {
         let unit = &self.plan.units[at];
+        if self.units[at].pre.is_some() {
+            return matches!(ending.status(), 0 | 143);
+        }
         let of_signal =
             |signal: Signal| ending.status() == 128 + u8::try_from(signal.number()).unwrap_or(0);
         let by_command = unit.stop_exec.is_some();
@@ -424,10 +457,14 @@ impl Witness<'_> {
         let unit = &self.plan.units[at];
         let seen = &self.units[at];
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
+        let finish = seen.finish;
+        let told = finish.map_or(told, |finish| finish.told);
         // A unit that was asked to stop without being at fault cannot fail any more.
         let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
         let (told, at_fault) = (told && !at_fault, at_fault && key.is_none());
-        self.own[at] = self.raw.filter(|_| !at_fault).or(Some(status));
+        let own = self.raw.filter(|_| !at_fault).unwrap_or(status);
+        self.own[at] = Some(finish.map_or(own, |finish| finish.own));
+        self.units[at].finish = None;
         self.units[at].stand = Stand::Over;
         self.units[at].status = status;
         self.ends.push((at, status));
@@ -469,6 +506,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::Exited { unit, .. }
         | Event::LeftoversGone { unit }
         | Event::StopCommandEnded { unit, .. }
+        | Event::PostStopEnded { unit, .. }
         | Event::ReloadCommandEnded { unit, .. }
         | Event::Probed { unit, .. }
         | Event::Notified { unit, .. }

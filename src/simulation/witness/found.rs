@@ -166,10 +166,15 @@ impl Witness<'_> {
         let mut tests = self.stage(Stage::Test).filter(|test| self.tells_of(*test, at));
         let expected = tests.any(|test| self.test(test).stop_status == Some(status));
         drop(tests);
-        let well = unit.success.as_deref().unwrap_or(&[0]).contains(&status)
-            || by_signal(unit.signal())
-            || unit.stop_exec.is_some() && by_command
-            || expected;
+        let well = match self.units[at].pre {
+            Some(_) => matches!(status, 0 | 143),
+            None => {
+                unit.success.as_deref().unwrap_or(&[0]).contains(&status)
+                    || by_signal(unit.signal())
+                    || unit.stop_exec.is_some() && by_command
+                    || expected
+            }
+        };
         let crashed =
             matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
         if told.is_some() && !well && !crashed && unit.on_failure != OnFailure::Ignore {

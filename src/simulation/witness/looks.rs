@@ -57,15 +57,18 @@ impl Witness<'_> {
         let never = if seen.started { Lack::NotBack } else { Lack::NeverStarted };
         let condemned = seen.fault.map(|fault| match fault {
             Fault::NotReady => Lack::NotReady,
-            Fault::Unhealthy { .. } | Fault::Overran | Fault::Together | Fault::Asked => {
-                Lack::NotBack
-            }
+            Fault::Unprepared
+            | Fault::Unhealthy { .. }
+            | Fault::Overran
+            | Fault::Together
+            | Fault::Asked => Lack::NotBack,
         });
         match seen.stand {
             Stand::Over => None,
             _ if condemned.is_some() => condemned,
             Stand::Watching => not_ready.then_some(Lack::NotReady),
-            Stand::Backoff(_) => Some(Lack::NotBack),
+            Stand::Finishing if self.terms.units[at].ends => Some(Lack::StillRuns),
+            Stand::Backoff(_) | Stand::Finishing => Some(Lack::NotBack),
             Stand::Alive if seen.told.is_some() || seen.killed.is_some() => Some(Lack::NotBack),
             Stand::Alive if seen.watch.since.is_none() => Some(never),
             Stand::Alive if not_ready => Some(Lack::NotReady),
@@ -82,7 +85,9 @@ impl Witness<'_> {
     pub(in crate::simulation) fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
         match self.units[at].stand {
             Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) => {}
-            Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => return Vec::new(),
+            Stand::Asked | Stand::Alive | Stand::Watching | Stand::Finishing | Stand::Over => {
+                return Vec::new();
+            }
         }
         let needs = self.terms.units[at].needs.iter().copied();
         let unmet = needs.filter(|(on, condition)| self.holds(*on, *condition) != Some(true));

@@ -11,6 +11,7 @@ mod anew;
 mod asked;
 mod ends;
 mod found;
+mod hooks;
 mod looks;
 mod policy;
 mod renewed;
@@ -29,13 +30,14 @@ use std::time::Duration;
 use self::anew::Anew;
 use self::asked::Asked;
 use self::found::Tested;
+use self::hooks::Finish;
 use self::renewed::Renewed;
 use self::turns::Trial;
 use super::build::Terms;
 use super::marks::{Mark, Marks};
 use super::plan::{Generation, Plan};
 use crate::config::{Condition, Overlap, Stage};
-use crate::engine::Tick;
+use crate::engine::{EndReason, Tick};
 use crate::signal::Signal;
 
 /// The time from SIGKILL to giving up.
@@ -78,12 +80,15 @@ pub(in crate::simulation) enum Stand {
     Watching,
     /// The unit is started again after this time, which the engine says; `None` until it has.
     Backoff(Option<Tick>),
+    /// Its process is gone, and its `post_stop` runs.
+    Finishing,
     Over,
 }
 
 /// The reason why a unit is stopped while the run goes on.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(in crate::simulation) enum Fault {
+    Unprepared,
     NotReady,
     Unhealthy {
         timed_out: bool,
@@ -133,6 +138,23 @@ pub(in crate::simulation) struct Watch {
 pub(in crate::simulation) struct Seen {
     pub stand: Stand,
     pub executed: bool,
+    /// If its process is that of its `pre_start`, or is about to be: the time by which that has to
+    /// have exited.
+    pub pre: Option<Tick>,
+    /// Whether its `pre_start` has exited, so that its command has to be started now.
+    pub owes_main: bool,
+    /// Whether what its `pre_start` has left has to be killed now.
+    pub owes_pre_kill: bool,
+    /// Whether its `pre_start` or its command was executed since its last start.
+    pub ran: bool,
+    /// Its end, for which it waits until its `post_stop` has exited.
+    pub finish: Option<Finish>,
+    /// Whether another start would not help.
+    pub hopeless: bool,
+    /// The status and the reason with which its `post_stop` has to be run.
+    pub owes_post_stop: Option<(u8, EndReason)>,
+    /// Whether its `post_stop` has to be killed.
+    pub owes_post_kill: bool,
     /// Whether its command was executed before it was told to stop, at least once.
     pub started: bool,
     /// Its status, once it has ended.
@@ -147,8 +169,8 @@ pub(in crate::simulation) struct Seen {
     pub rested: bool,
     pub owes_rest: bool,
     pub owes_cont_to_rest: bool,
-    /// Whether its stop signal was sent.
-    pub signalled: bool,
+    /// Whether its stop signal was sent, and whether it went to its process group.
+    pub signalled: Option<bool>,
     /// Whether its leftovers are so far stopped by its stop command.
     pub left_by_command: bool,
     /// Whether one of its leftovers has a session of its own.
@@ -157,6 +179,8 @@ pub(in crate::simulation) struct Seen {
     pub by_command: bool,
     /// The deadline of its stop command, while that runs.
     pub commands: Option<Tick>,
+    /// Whether its stop command has to be killed.
+    pub owes_command_kill: bool,
     /// Whether SIGCONT was sent, which a signal may follow that SIGCONT would discard.
     pub continued: bool,
     /// Whether its stop command has to be run.
@@ -218,6 +242,14 @@ impl Seen {
         Self {
             stand: Stand::Waiting,
             executed: false,
+            pre: None,
+            owes_main: false,
+            owes_pre_kill: false,
+            ran: false,
+            finish: None,
+            hopeless: false,
+            owes_post_stop: None,
+            owes_post_kill: false,
             started: false,
             status: 0,
             forks: 0,
@@ -227,11 +259,12 @@ impl Seen {
             rested: false,
             owes_rest: false,
             owes_cont_to_rest: false,
-            signalled: false,
+            signalled: None,
             left_by_command: false,
             escaped: false,
             by_command: false,
             commands: None,
+            owes_command_kill: false,
             continued: false,
             owes_command: false,
             owes_signal: false,
@@ -425,7 +458,7 @@ impl<'a> Witness<'a> {
             | Stand::Watching
             | Stand::Backoff(_)
             | Stand::Over => !seen.left && seen.commands.is_none(),
-            Stand::Asked | Stand::Alive => false,
+            Stand::Asked | Stand::Alive | Stand::Finishing => false,
         }
     }
 

@@ -82,7 +82,7 @@ impl Witness<'_> {
                     (self.units[at].stand, self.units[at].forks) = (Stand::Waiting, 0);
                 }
                 Stand::Asked | Stand::Alive => self.mark(Mark::ReloadStopped),
-                Stand::Waiting | Stand::Over => {}
+                Stand::Waiting | Stand::Finishing | Stand::Over => {}
             }
             self.units[at].going = true;
         }
@@ -219,7 +219,7 @@ impl Witness<'_> {
     /// Returns whether a unit has failed its probation.
     fn fails(&self, at: usize) -> bool {
         let seen = &self.units[at];
-        let late = matches!(seen.fault, Some(Fault::NotReady | Fault::Overran));
+        let late = matches!(seen.fault, Some(Fault::Unprepared | Fault::NotReady | Fault::Overran));
         seen.stand == Stand::Over || late || !self.restarts[at].is_empty()
     }
 

@@ -3,9 +3,10 @@
 use super::super::marks::Mark;
 use super::super::plan::ms;
 use super::found::Found;
+use super::hooks::Finish;
 use super::{Fault, Phase, Stand, Verdict, Witness, expect_of};
 use crate::config::{Stage, When};
-use crate::engine::Tick;
+use crate::engine::{EndReason, Tick};
 
 impl Witness<'_> {
     /// Handles a unit that has to be stopped while the run goes on.
@@ -14,7 +15,9 @@ impl Witness<'_> {
         let comes_back = match fault {
             Fault::Unhealthy { restart, .. } => restart,
             Fault::Together | Fault::Asked => true,
-            Fault::NotReady | Fault::Overran => self.plan.units[at].restart.when != When::No,
+            Fault::Unprepared | Fault::NotReady | Fault::Overran => {
+                self.plan.units[at].restart.when != When::No
+            }
         };
         if comes_back {
             self.pull(at);
@@ -33,7 +36,12 @@ impl Witness<'_> {
                 // It comes back after the other unit, and needs no delay of its own.
                 Stand::Backoff(_) => seen.stand = Stand::Backoff(Some(self.now)),
                 Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
-                Stand::Waiting | Stand::Asked | Stand::Alive | Stand::Watching | Stand::Over => {}
+                Stand::Waiting
+                | Stand::Asked
+                | Stand::Alive
+                | Stand::Watching
+                | Stand::Finishing
+                | Stand::Over => {}
             }
         }
     }
@@ -57,25 +65,67 @@ impl Witness<'_> {
                 | Stand::Retrying(_)
                 | Stand::Asked
                 | Stand::Alive
+                | Stand::Finishing
                 | Stand::Backoff(_) => !seen.started,
             }
         })
     }
 
-    /// Handles the exit of a unit, which has ended or will be restarted.
-    pub(in crate::simulation) fn run_over(&mut self, at: usize, status: u8) {
+    /// Handles the exit of a unit, which has ended or will be restarted, after its `post_stop`. `end`
+    /// is what that sees.
+    pub(in crate::simulation) fn run_over(
+        &mut self,
+        at: usize,
+        status: u8,
+        end: (u8, EndReason),
+        hopeless: bool,
+    ) {
         let unit = &self.plan.units[at];
         let seen = self.units[at];
         let status = match seen.fault {
-            Some(Fault::NotReady | Fault::Overran | Fault::Unhealthy { timed_out: true, .. }) => {
-                124
-            }
+            Some(
+                Fault::Unprepared
+                | Fault::NotReady
+                | Fault::Overran
+                | Fault::Unhealthy { timed_out: true, .. },
+            ) => 124,
             Some(Fault::Unhealthy { timed_out: false, .. }) => 1,
             Some(Fault::Together | Fault::Asked) | None => status,
         };
-        let never_ready = seen.fault == Some(Fault::NotReady) || seen.watch.ready_by.is_some();
+        let never_ready = seen.fault == Some(Fault::NotReady)
+            || seen.watch.ready_by.is_some()
+            || seen.pre.is_some() && end.1 != EndReason::NotStarted;
+        let window = ms(unit.restart.window);
+        let lasted = self.ran[at].is_some_and(|since| self.now >= since + window);
+        let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
+        let own = self.raw.filter(|_| !at_fault).unwrap_or(status);
+        let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
+        let until = self.finishes(at);
+        let finish =
+            Finish { status, own, told, never_ready, lasted, until: until.unwrap_or_default() };
         self.end_watch(at);
-        self.units[at].forks = 0;
+        (self.units[at].forks, self.units[at].pre) = (0, None);
+        if until.is_some() {
+            self.units[at].hopeless = hopeless;
+            self.begin_to_finish(at, finish, end.0, end.1);
+        } else {
+            self.units[at].hopeless = hopeless;
+            self.units[at].finish = Some(finish);
+            self.follow(at, finish);
+        }
+    }
+
+    /// Handles the end of a unit whose `post_stop`, if it has one, is over.
+    pub(in crate::simulation) fn follow(&mut self, at: usize, finish: Finish) {
+        self.follows(at, finish);
+        self.units[at].finish = None;
+    }
+
+    fn follows(&mut self, at: usize, finish: Finish) {
+        let Finish { status, never_ready, lasted, .. } = finish;
+        let unit = &self.plan.units[at];
+        let seen = self.units[at];
+        let hopeless = std::mem::take(&mut self.units[at].hopeless);
         let past = match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Test => self.stops(),
             Stage::Halt => true,
@@ -98,7 +148,7 @@ impl Witness<'_> {
             (_, When::Always) => true,
         };
         // A one-shot that has succeeded has ended.
-        if !wanted || self.terms.units[at].oneshot && status == 0 {
+        if !wanted || hopeless || self.terms.units[at].oneshot && status == 0 {
             self.over(at, status, None);
             return;
         }
@@ -122,8 +172,7 @@ impl Witness<'_> {
         } else {
             self.find(Found::Restarted(at));
         }
-        let lasted = !never_ready && self.ran[at].is_some_and(|since| now >= since + window);
-        let row = if lasted { 0 } else { seen.in_a_row };
+        let row = if lasted && !never_ready { 0 } else { seen.in_a_row };
         if row > 1 {
             self.mark(Mark::BackedOff);
         }

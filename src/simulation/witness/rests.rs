@@ -25,6 +25,7 @@ impl Witness<'_> {
             expect_of(at, !seen.owes_command, "a stop command runs when its unit has to stop")?;
             expect_of(at, !seen.owes_reload, "the command of a reload runs when it has to")?;
             expect_of(at, !seen.owes_reload_kill, "the command of a reload ends with it")?;
+            self.after_hooks(at)?;
             expect_of(at, !seen.owes_silence, "probes end with their unit")?;
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
             expect_of(at, !owed, "an attempt of a probe is made as soon as it is due")?;
@@ -40,7 +41,7 @@ impl Witness<'_> {
             let late = alive && seen.killed.is_none() && seen.told < Some(self.now);
             expect_of(at, !(late && self.is_late(at)), "KILL comes when it is due")?;
             let late = seen.commands.is_some_and(|until| until <= self.now);
-            let late = late && seen.told < Some(self.now);
+            let late = late && seen.told < Some(self.now) || seen.owes_command_kill;
             expect_of(at, !late, "a stop command has no more time than its unit")?;
             if seen.stand == Stand::Alive {
                 expect_of(
@@ -144,8 +145,9 @@ impl Witness<'_> {
             expect_of(at, may.is_some(), "a unit that waits in vain fails at once")?;
             // A unit that a new graph puts before the running one waits for its end.
             let mut sync = self.stage(Stage::Sync);
-            let beside =
-                sync.any(|one| matches!(self.units[one].stand, Stand::Asked | Stand::Alive));
+            let beside = sync.any(|one| {
+                matches!(self.units[one].stand, Stand::Asked | Stand::Alive | Stand::Finishing)
+            });
             let held = self.plan.units[at].stage == Stage::Sync && (turn != Some(at) || beside);
             // A unit that was executed only after it was asked to stop does not let others start.
             let mut needs = self.terms.units[at].needs.iter();

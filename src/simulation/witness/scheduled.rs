@@ -35,7 +35,7 @@ impl Witness<'_> {
                 self.mark(Mark::DueAgain);
                 return self.starts_over(at);
             }
-            (_, Overlap::Queue) if runs && !seen.queued => {
+            (_, Overlap::Queue) if (runs || seen.stand == Stand::Finishing) && !seen.queued => {
                 self.units[at].queued = true;
                 self.mark(Mark::Queued);
                 Overlap::Queue

@@ -43,6 +43,7 @@ impl Witness<'_> {
                     .here()
                     .filter(|at| to.is_empty() || to.contains(at))
                     .filter(|at| self.units[*at].stand == Stand::Alive)
+                    .filter(|at| self.units[*at].pre.is_none())
                     .collect();
                 let group = |at: usize| self.plan.units[at].to_group();
                 self.forwards.extend(to.into_iter().map(|at| (at, group(at), signal)));
@@ -134,6 +135,7 @@ impl Witness<'_> {
             | Stand::Asked
             | Stand::Alive
             | Stand::Watching
+            | Stand::Finishing
             | Stand::Backoff(_) => {
                 self.held.push(signal);
             }

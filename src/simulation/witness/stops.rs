@@ -32,7 +32,6 @@ impl Witness<'_> {
         signal: Signal,
     ) -> Verdict {
         let seen = self.units[at];
-        let unit = &self.plan.units[at];
         let alive = seen.stand == Stand::Alive;
         if self.is_forwarded(at, group, signal) {
             return Ok(());
@@ -49,13 +48,14 @@ impl Witness<'_> {
             let rule = "a transparent command gets the signal that trc got, and then SIGCONT";
             return expect_of(at, signal == Signal::CONT && group, rule);
         }
+        let (own, to_group) = self.stops_by(at);
         // SIGKILL may be a unit's stop signal, too. Then it comes twice.
-        let by_kill = unit.signal() == Signal::KILL;
+        let by_kill = own == Signal::KILL;
         if signal == Signal::CONT && (seen.owes_cont || by_kill) {
             self.units[at].owes_cont = false;
             return Ok(());
         }
-        if signal == Signal::CONT && unit.signal().is_job_control() {
+        if signal == Signal::CONT && own.is_job_control() {
             self.units[at].continued = true;
             return Ok(());
         }
@@ -70,14 +70,14 @@ impl Witness<'_> {
             alive && seen.owes_signal,
             "the stop signal is sent once, and only after a stop command has failed, if there is one",
         )?;
-        expect_of(at, signal == unit.signal(), "a unit gets its own stop signal")?;
+        expect_of(at, signal == own, "a unit gets its own stop signal")?;
         expect_of(
             at,
-            group == unit.to_group(),
+            group == to_group,
             "the stop signal goes to the process or the group, as configured",
         )?;
         self.units[at].owes_signal = false;
-        self.units[at].signalled = true;
+        self.units[at].signalled = Some(group);
         self.units[at].owes_cont = !signal.is_job_control();
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Witness<'_> {
     ) -> Verdict {
         let seen = self.units[at];
         let alive = seen.stand == Stand::Alive;
-        let to_group = self.plan.units[at].to_group();
+        let (_, to_group) = self.stops_by(at);
         if signal == Signal::CONT {
             let owed = std::mem::take(&mut self.units[at].owes_cont_to_rest);
             return expect_of(at, owed, "CONT follows the stop signal");
@@ -117,7 +117,7 @@ impl Witness<'_> {
             self.units[at].rested = true;
             self.tells(at)?;
             self.mark(Mark::LeftoversTold);
-            if to_group && seen.signalled { Told::Group } else { Told::Nobody }
+            if seen.signalled == Some(true) { Told::Group } else { Told::Nobody }
         };
         expect_of(at, told == had_it, "no process gets the stop signal twice, and each gets it")?;
         self.units[at].owes_cont_to_rest = true;
@@ -129,9 +129,17 @@ impl Witness<'_> {
         if self.plan.units[at].stage == Stage::Halt && self.cut.is_some() {
             return Ok(());
         }
+        if std::mem::take(&mut self.units[at].owes_pre_kill) {
+            if self.units[at].owes_main {
+                self.units[at].left = false;
+            } else {
+                (self.units[at].told, self.units[at].killed) = (Some(self.now), Some(self.now));
+            }
+            return Ok(());
+        }
         let due = self.hurry || self.is_late(at);
         expect_of(at, due, "KILL comes only after the unit's time, or in a hurry")?;
-        let by_kill = self.plan.units[at].signal() == Signal::KILL;
+        let by_kill = self.stops_by(at).0 == Signal::KILL;
         expect_of(at, seen.killed.is_none() || by_kill, "KILL is sent once")?;
         self.units[at].killed.get_or_insert(self.now);
         self.flawed |= self.stops();
@@ -171,7 +179,7 @@ impl Witness<'_> {
             if leaves && stood_on {
                 self.marks.set(Mark::ReloadStoppedInOrder);
             }
-            let held = seen.held && seen.stand == Stand::Waiting;
+            let held = seen.held && matches!(seen.stand, Stand::Waiting | Stand::Finishing);
             let why =
                 leaves || held || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
             let goes_on = why && self.phase != Phase::Over;

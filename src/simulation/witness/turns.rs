@@ -84,6 +84,7 @@ impl Witness<'_> {
             | Stand::Retrying(_)
             | Stand::Asked
             | Stand::Watching
+            | Stand::Finishing
             | Stand::Backoff(_) => Some(false),
         }
     }

@@ -57,7 +57,7 @@ const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad
  * with the word for it. */
 const LOOKS = {
   ready: "good", running: "good", watching: "pending", starting: "pending", retrying: "pending",
-  reloading: "pending", stopping: "pending", waiting: "dim", scheduled: "dim", held: "asked", backoff: "bad",
+  reloading: "pending", stopping: "pending", finishing: "pending", waiting: "dim", scheduled: "dim", held: "asked", backoff: "bad",
   failed: "bad", ended: "dim",
 };
 

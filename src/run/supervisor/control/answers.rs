@@ -2,7 +2,7 @@
 
 use super::super::Supervisor;
 use super::{Asked, json};
-use crate::engine::{Answer, Ended, Fact, How, JobEnd, NoJob, Refusal, Request, Task};
+use crate::engine::{Answer, Ended, Ending, Fact, How, JobEnd, NoJob, Refusal, Request, Task};
 use crate::graph::{Graph, UnitId};
 use crate::run::os::clock::now;
 use crate::wire::{Code, JobState, JobStatus, Plan, Problem, Reloaded};
@@ -25,6 +25,10 @@ impl Supervisor {
             Fact::Exited { unit, ending, .. } => {
                 let ended = Ended { how: How::Process(*ending), status: ending.status(), place: 0 };
                 control.ends.insert(*unit, (ended, tick));
+            }
+            Fact::PreStartExited { unit, ending } if *ending != Ending::Code(0) => {
+                let (how, status) = (How::PreStart(*ending), ending.status());
+                control.ends.insert(*unit, (Ended { how, status, place: 0 }, tick));
             }
             Fact::JobEnded { job, end, .. } => {
                 let message = said_of(&self.graph, fact);

@@ -72,7 +72,7 @@ impl Supervisor {
         let command: Vec<Template> = exec.command.iter().map(Template::literal).collect();
         let Some(program) = command.first().cloned() else { return Ok(()) };
         let term = exec.term.clone().map(|term| ("TERM", term));
-        let launch = self.surroundings(None).command(unit, &command, term);
+        let launch = self.surroundings(None).command(unit, &command, term.as_slice());
         let started = launch.and_then(|mut launch| {
             launch.passed = Some(passed);
             Ok(self.start_helper(id, Duty::Exec, launch, None, None)?)
