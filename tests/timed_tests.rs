@@ -57,3 +57,67 @@ fn a_job_that_takes_too_long_or_cannot_start_says_so() {
     // What the test did not wait for is stopped with all others.
     has(&outcome, &["ok 4 - async.web.stop", "ok 5 - async.long.run", "ok 6 - async.long.stop"]);
 }
+
+#[test]
+fn what_everything_has_left_when_it_has_stopped_is_a_point() {
+    let saves = "[async.db]\nready.log = 'up'\nscript = '''exec 9<>$W/never; trap 'echo hello >$W/dump; exit 0' TERM
+    : >$W/pid; echo up; while :; do read x <&9; done'''\n\
+                 [halt.tidy]\nscript = 'rm $W/dump'\n\
+                 [test.saves]\nafter = ['db']\nexpect.after_stop.file = { path = '${W}/dump', contains = 'hello' }\n\
+                 [test.cleans]\nafter = ['db']\nexpect = { tcp = PORT, after_stop.file = { path = '${W}/pid', exists = false } }\n";
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let saves = saves.replace("PORT", &listener.local_addr().unwrap().port().to_string());
+    let outcome = tested(&saves).run();
+    outcome.status(1).stdout_has("pid does not exist; found: it exists");
+    has(
+        &outcome,
+        &[
+            "ok 1 - test.saves",
+            "ok 2 - test.cleans",
+            "ok 6 - test.saves.after_stop",
+            "not ok 7 - test.cleans.after_stop",
+        ],
+    );
+    let allowed = saves.replace("[test.cleans]", "[test.cleans]\nallow = 'cleans.after_stop'");
+    tested(&allowed).run().status(0).stdout_has("not ok 7 - test.cleans.after_stop # TODO");
+}
+
+/// A database that has a file while it runs.
+const DB: &str =
+    "[async.db]\nready.log = 'up'\nscript = '''exec 9<>$W/go; trap 'rm $W/db; exit 0' TERM
+if [ -e $W/spoilt ]; then exit 5; fi; : >$W/db; echo up; while :; do read x <&9; done'''\n";
+
+#[test]
+fn what_works_while_a_unit_is_down_and_that_it_comes_up_again_is_tested() {
+    let down = "[test.down]\nafter = ['db']\n\
+                expect = { fault = { unit = 'db', down = true }, holds = '200ms', \
+                file = { path = '${W}/db', exists = false } }\n";
+    let up = "[test.up]\nafter = ['down', 'db']\nexpect.file = '${W}/db'\n";
+    for restart in ["", "restart = { when = 'always', backoff = '1ms' }\n"] {
+        let outcome = tested(&format!("{SERVICE}{DB}{restart}{down}{up}")).run();
+        outcome.status(0);
+        let lines =
+            ["ok 1 - test.down", "ok 2 - test.up", "ok 5 - async.db.run", "ok 6 - async.db.stop"];
+        has(&outcome, &lines);
+    }
+    // It is down, so the check fails, and it comes back for the test after it.
+    let there = down
+        .replace("exists = false", "contains = 'x'")
+        .replace("holds = '200ms'", "within = '300ms'");
+    let outcome = tested(&format!("{DB}{there}{up}")).run();
+    outcome.status(1);
+    has(&outcome, &["not ok 1 - test.down", "ok 2 - test.up", "ok 3 - async.db.run"]);
+    // It does not come back.
+    let spoils = down.replace("expect =", "script = ': >$W/spoilt'\nexpect =");
+    let outcome = tested(&format!("{SERVICE}{DB}{spoils}")).run();
+    outcome.status(1).stdout_has("the test kept async.db down, and it was not up again");
+    outcome.stdout_has("it failed with status 5");
+    // It does not stop.
+    let stubborn = format!(
+        "{SERVICE}[async.db]\nstop.timeout = '1s'\nready.log = 'up'\n\
+         script = \"trap '' TERM; exec cat $W/hello $W/never\"\n{}",
+        down.replace("holds = '200ms'", "within = '300ms'")
+    );
+    let outcome = tested(&stubborn).run();
+    outcome.status(1).stdout_has("async.db still ran 0.3 s after trc had begun to stop it");
+}

@@ -31,6 +31,8 @@ pub(crate) struct Test {
     pub job: Option<UnitRef>,
     /// The expected stop of the units that the test is about, after the last test.
     pub stop: StopCheck,
+    /// The checks that are made once everything has stopped, before the halt units.
+    pub after_stop: Vec<Placed<Check>>,
     /// The test points of the stop drill that may fail.
     pub allow: Vec<Placed<String>>,
     /// The time for which the test waits for the units that it is `after`.
@@ -47,7 +49,8 @@ impl Test {
     pub(crate) fn asks_for_status_alone(&self) -> bool {
         let status = |check: &Placed<Check>| matches!(check.value, Check::Found(Found::Exit(_)));
         let acts = self.fault.is_some() || self.job.is_some();
-        self.checks.iter().all(status) && !acts && !self.stop.is_written()
+        let later = self.stop.is_written() || !self.after_stop.is_empty();
+        self.checks.iter().all(status) && !acts && !later
     }
 
     /// Returns the units that the checks name.
@@ -121,7 +124,7 @@ impl Fault {
     #[must_use]
     pub(crate) fn leaves(&self, stop_signal: Signal) -> Leaves {
         match (self.restarts, self.kind) {
-            (Some(true), _) => Leaves::Another,
+            (_, FaultKind::Down) | (Some(true), _) => Leaves::Another,
             (None, FaultKind::Kill(signal)) if signal.ends() || signal == stop_signal => {
                 Leaves::Another
             }
@@ -152,6 +155,8 @@ pub(crate) enum FaultKind {
     Kill(Signal),
     /// The process is suspended, and resumed after this time.
     Stop(Duration),
+    /// The unit is stopped, and stays down while the checks are made.
+    Down,
 }
 
 /// A text to search for.

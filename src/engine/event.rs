@@ -153,6 +153,8 @@ pub(crate) enum Late {
     Said,
     /// A process of a unit has used more memory than the test allows.
     Used,
+    /// What the units have left is not what the test expects.
+    Left,
 }
 
 /// One event.

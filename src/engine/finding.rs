@@ -72,6 +72,7 @@ impl Finding {
             Self::Zombies => points::ZOMBIES.to_owned(),
             Self::Late(id, Late::Said) => points::log(unit(id)),
             Self::Late(id, Late::Used) => points::max_rss(unit(id)),
+            Self::Late(id, Late::Left) => points::after_stop(unit(id)),
             Self::OomKilled => points::OOM.to_owned(),
             Self::Slow => points::SHUTDOWN.to_owned(),
         }

@@ -463,7 +463,7 @@ impl Engine {
     }
 
     /// Stops a unit and holds it.
-    fn take_down(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn take_down(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
         state.wanted = Wanted::Held;
         match state.phase() {

@@ -13,6 +13,10 @@
 //! when the unit has ended with success. If the unit fails, or still runs when the time of the test is
 //! up, the test has failed without an attempt.
 //!
+//! A test that keeps a unit down (`FaultKind::Down`) stops that unit as a person does, and holds it:
+//! its attempts begin when nothing of the unit is left. When the checks have passed, the unit is
+//! started again, and the test passes when it is up.
+//!
 //! After the last test, the engine asks for a look at the units' processes, and stops the run as a
 //! stop from outside would. Everything that is wrong is a [`Finding`].
 
@@ -114,7 +118,8 @@ impl Engine {
         if let (Some(fault), Some(victim)) = (&test.fault, graph.node(id).victim) {
             let leaves = fault.value.leaves(graph.node(victim).stop_signal);
             // A restart is not excused if the process has to survive the fault.
-            self.states[victim.0].faulted = leaves != Leaves::TheSame;
+            let down = fault.value.kind == FaultKind::Down;
+            self.states[victim.0].faulted = leaves != Leaves::TheSame && !down;
             let pid = self.states[victim.0].pid();
             trial.killed = pid.filter(|_| leaves == Leaves::Another);
             match fault.value.kind {
@@ -127,6 +132,13 @@ impl Engine {
                     trial.stopped = self.states[victim.0].pid();
                     trial.continue_at = Some(now + time);
                     actions.push(Action::Signal(Target::Group(victim), Signal::STOP));
+                }
+                FaultKind::Down => {
+                    let within = test.within.unwrap_or(test.max_runtime);
+                    trial.awaits = Some((Awaited::Down(victim), now + within));
+                    self.states[id.0].trial = trial;
+                    self.take_down(now, victim, actions);
+                    return self.advance_restarts(now, actions);
                 }
             }
         }
@@ -155,7 +167,37 @@ impl Engine {
     fn advance_trial(&mut self, now: Tick, actions: &mut Vec<Action>) {
         let watching = |id: &UnitId| self.states[id.0].phase() == Phase::Watching;
         let Some(id) = self.graph.stage(Stage::Test).find(watching) else { return };
-        let Some((Awaited::Job(job), until)) = self.states[id.0].trial.awaits else { return };
+        let Some((awaited, until)) = self.states[id.0].trial.awaits else { return };
+        let late = until <= now;
+        match awaited {
+            Awaited::Job(job) => self.await_job(now, id, job, late, actions),
+            Awaited::Down(victim) if self.is_down(victim) && !self.unkillable.contains(&victim) => {
+                self.states[id.0].trial.awaits = None;
+                self.try_now(now, id, actions);
+            }
+            Awaited::Down(victim) if late || self.unkillable.contains(&victim) => {
+                self.testing.in_vain.push(victim);
+                self.end_trial(id, TestEnd::TimedOut, actions);
+            }
+            Awaited::Down(_) => {}
+            Awaited::Up(_) => match self.recovered(now, id) {
+                Recovered::Yes => self.end_trial(id, TestEnd::Passed, actions),
+                Recovered::NotYet if !late => {}
+                Recovered::NotYet | Recovered::Never => {
+                    self.end_trial(id, TestEnd::NotRecovered, actions);
+                }
+            },
+        }
+    }
+
+    fn await_job(
+        &mut self,
+        now: Tick,
+        id: UnitId,
+        job: UnitId,
+        late: bool,
+        actions: &mut Vec<Action>,
+    ) {
         let ended = self.ended(job);
         self.states[id.0].trial.job_ended = ended;
         match ended {
@@ -164,7 +206,7 @@ impl Engine {
                 self.states[id.0].trial.awaits = None;
                 self.try_now(now, id, actions);
             }
-            None if until <= now => {
+            None if late => {
                 self.testing.in_vain.push(job);
                 self.end_trial(id, TestEnd::TimedOut, actions);
             }
@@ -195,7 +237,9 @@ impl Engine {
         }
         let restarts = self.testing.restarts;
         let holds = self.graph.node(id).test().and_then(|test| test.holds);
-        let recovered = self.recovered(now, id);
+        // A unit that is kept down comes up again when the checks have passed.
+        let down = self.keeps_down(id);
+        let recovered = if down { Recovered::Yes } else { self.recovered(now, id) };
         let trial = &mut self.states[id.0].trial;
         if outcome == Outcome::NotMade && trial.unmade < limits::FORK_RETRIES {
             trial.next_try = Some(now + limits::FORK_BACKOFF * 2_u32.pow(trial.unmade));
@@ -208,16 +252,14 @@ impl Engine {
             (Outcome::Passed, Some(_)) if restarts != trial.restarts => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
             }
-            (Outcome::Passed, Some(until)) if now >= until => {
-                self.end_trial(id, TestEnd::Passed, actions);
-            }
+            (Outcome::Passed, Some(until)) if now >= until => self.checks_pass(now, id, actions),
             (Outcome::Passed, Some(until)) => {
                 trial.next_try = Some((now + limits::HOLD_EVERY).min(until));
             }
             (Outcome::Passed, None) => match (recovered, holds) {
                 (Recovered::Never, _) => self.end_trial(id, TestEnd::NotRecovered, actions),
                 (Recovered::NotYet, _) => self.try_again(now, id, TestEnd::NotRecovered, actions),
-                (Recovered::Yes, None) => self.end_trial(id, TestEnd::Passed, actions),
+                (Recovered::Yes, None) => self.checks_pass(now, id, actions),
                 (Recovered::Yes, Some(holds)) => {
                     (trial.hold_until, trial.restarts) = (Some(now + holds), restarts);
                     trial.next_try = Some(now + limits::HOLD_EVERY.min(holds));
@@ -241,6 +283,32 @@ impl Engine {
         }
     }
 
+    /// The checks of a test have passed. If they were made while a unit was down, that has to come up
+    /// again now.
+    fn checks_pass(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let (Some(victim), true) = (self.graph.node(id).victim, self.keeps_down(id)) else {
+            return self.end_trial(id, TestEnd::Passed, actions);
+        };
+        let test = self.graph.node(id).test();
+        let within = test.map_or(Tick::ZERO, |test| test.within.unwrap_or(test.max_runtime));
+        self.states[id.0].trial.awaits = Some((Awaited::Up(victim), now + within));
+        self.lift(now, victim, actions);
+    }
+
+    /// Starts a unit again that a test has kept down.
+    fn lift(&mut self, now: Tick, victim: UnitId, actions: &mut Vec<Action>) {
+        if self.is_held(victim) && !self.unkillable.contains(&victim) {
+            self.bring_up(now, victim, Task::Start, actions);
+            self.advance_restarts(now, actions);
+        }
+    }
+
+    /// Returns whether the fault of a test keeps a unit down.
+    fn keeps_down(&self, id: UnitId) -> bool {
+        let fault = self.graph.node(id).test().and_then(|test| test.fault.as_ref());
+        fault.is_some_and(|fault| fault.value.kind == FaultKind::Down)
+    }
+
     /// Begins another attempt if there is time, or ends the test.
     fn try_again(&mut self, now: Tick, id: UnitId, end: TestEnd, actions: &mut Vec<Action>) {
         let trial = &mut self.states[id.0].trial;
@@ -260,6 +328,9 @@ impl Engine {
             TestEnd::Failed | TestEnd::DidNotHold | TestEnd::NotRecovered => 1,
         };
         self.continue_victim(id, actions);
+        if let Some(victim) = self.graph.node(id).victim.filter(|_| self.keeps_down(id)) {
+            self.lift(self.now, victim, actions);
+        }
         // If the fault was a signal, a later death by that signal is excused anyway.
         let (node, signalled) = (self.graph.node(id), self.states[id.0].trial.stopped.is_none());
         let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;

@@ -405,11 +405,15 @@ impl Watch {
     }
 }
 
-/// Something that a test waits for after it has begun.
+/// Something that a test waits for between its attempts and its beginning or its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Awaited {
     /// The end of its job.
     Job(UnitId),
+    /// Before its first attempt: the end of the unit that it keeps down.
+    Down(UnitId),
+    /// After its last attempt: the return of that unit.
+    Up(UnitId),
 }
 
 /// The state of a test that is under way, or waits for its units.
@@ -431,7 +435,7 @@ pub(super) struct Trial {
     pub hold_until: Option<Tick>,
     /// The number of restarts when it began to hold.
     pub restarts: u32,
-    /// What it waits for before its first attempt, and until when.
+    /// What it waits for instead of an attempt, and until when.
     pub awaits: Option<(Awaited, Tick)>,
     /// How its job ended. Another test may have run the unit again since.
     pub job_ended: Option<Ended>,

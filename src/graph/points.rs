@@ -50,6 +50,12 @@ pub(crate) fn max_rss(unit: &Unit) -> String {
     format!("{}.max_rss", unit.id())
 }
 
+/// Returns the name of the test point for the checks that a test makes once everything has stopped.
+#[must_use]
+pub(crate) fn after_stop(unit: &Unit) -> String {
+    format!("{}.after_stop", unit.id())
+}
+
 /// Returns the test points that tests allow to fail, with the tests.
 pub(crate) fn allowed(
     config: &Config,
@@ -65,7 +71,7 @@ pub(crate) fn allowed(
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 known.extend([run(unit), stop(unit)]);
             }
-            Stage::Test => known.extend([log(unit), stop(unit), max_rss(unit)]),
+            Stage::Test => known.extend([log(unit), stop(unit), max_rss(unit), after_stop(unit)]),
         }
     }
     let mut meant: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -23,6 +23,7 @@ pub(super) enum Point {
     Stop(usize),
     Log(usize),
     MaxRss(usize),
+    AfterStop(usize),
     Orphans,
     Sessions,
     Zombies,
@@ -39,6 +40,7 @@ impl Point {
             Self::Stop(at) => moved(at).map(Self::Stop),
             Self::Log(at) => moved(at).map(Self::Log),
             Self::MaxRss(at) => moved(at).map(Self::MaxRss),
+            Self::AfterStop(at) => moved(at).map(Self::AfterStop),
             Self::Orphans | Self::Sessions | Self::Zombies | Self::Shutdown | Self::Oom => {
                 Some(self)
             }
@@ -70,6 +72,8 @@ pub(super) struct Test {
     pub said: bool,
     /// Whether the units that it is about use more memory later than it allows.
     pub used: bool,
+    /// Whether what it expects after the stop is not there.
+    pub lacks: bool,
     /// The exit status that the units that it is about must have when trc stops them.
     pub stop_status: Option<u8>,
     /// The time within which they must exit then.
@@ -82,6 +86,8 @@ pub(super) enum Blow {
     Kill(Signal),
     /// The unit is suspended for this time.
     Stop(Ms),
+    /// The unit is kept down while the checks are made.
+    Down,
 }
 
 impl Test {
@@ -99,6 +105,7 @@ impl Test {
             hopeless: false,
             said: false,
             used: false,
+            lacks: false,
             stop_status: None,
             stop_within: None,
         }

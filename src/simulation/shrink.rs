@@ -200,6 +200,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of_test(&|test| test.skips = false);
     of_test(&|test| test.said = false);
     of_test(&|test| test.used = false);
+    of_test(&|test| test.lacks = false);
     of_test(&|test| test.restarts = None);
     of_test(&|test| test.stop_status = None);
     of_test(&|test| test.stop_within = None);

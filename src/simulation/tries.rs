@@ -76,6 +76,7 @@ impl World<'_> {
             let Some(test) = self.plan.units[at].test else { continue };
             late.extend(test.said.then(|| (self.id(at), Late::Said)));
             late.extend(test.used.then(|| (self.id(at), Late::Used)));
+            late.extend(test.lacks.then(|| (self.id(at), Late::Left)));
         }
         self.events.push_back(Event::Remains { orphans, sessions, late });
     }

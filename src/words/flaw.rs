@@ -60,6 +60,8 @@ pub(crate) enum Flaw {
     Memory(u64, Vec<(String, u64)>),
     /// trc stopped none of the units that the test is about.
     StoppedNone,
+    /// trc did not look at what was left when everything had stopped.
+    NotLooked,
     /// trc did not stop the unit.
     DidNotStop,
     /// When trc stopped it, the unit exited with this status, after this time if it was not
@@ -75,6 +77,11 @@ pub(crate) enum Flaw {
     DidNotContinue(String, Signal, bool),
     /// The unit was not up again after this signal.
     NotRecovered(String, Signal),
+    /// The unit, which a test was to keep down, did not stop within this time.
+    NotDown(String, Duration),
+    /// The unit, which a test had kept down, was not up again within this time, and why not, if trc
+    /// knows it.
+    NotBack(String, Duration, Option<String>),
     /// The test waits for this unit, which ended like this.
     WaitsFor(String, String),
     /// The unit is not up after this many restarts, the last one after this.
@@ -224,6 +231,18 @@ impl Display for Flaw {
                 f,
                 "{unit} was not up again after {signal}: it needs a `restart` that starts it again, \
                  and a `within` that is long enough"
+            ),
+            Self::NotLooked => {
+                f.write_str("there was no time left to look: raise shutdown.timeout")
+            }
+            Self::NotDown(unit, limit) => {
+                write!(f, "{unit} still ran {} after trc had begun to stop it", seconds(*limit))
+            }
+            Self::NotBack(unit, limit, why) => write!(
+                f,
+                "the test kept {unit} down, and it was not up again {} later{}",
+                seconds(*limit),
+                because(why)
             ),
             Self::WaitsFor(unit, how) => write!(f, "it waits for {unit}, which {how}"),
             Self::Loops(unit, times, last) => {

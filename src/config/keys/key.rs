@@ -197,7 +197,7 @@ pub(crate) const RELOADS: &[&str] = &["signal", "exec"];
 pub(crate) const SOURCES: &[&str] = &["template", "text"];
 
 /// The keys of `expect.fault` that exclude one another.
-pub(crate) const FAULTS: &[&str] = &["kill", "stop"];
+pub(crate) const FAULTS: &[&str] = &["kill", "stop", "down"];
 
 /// The top-level keys that are tables of units.
 pub(crate) const STAGES: &[&str] = &["boot", "async", "sync", "test", "halt"];

@@ -681,6 +681,8 @@ keys! {
         stop_status: Statuses => stop_status(), "", "[0, 143]";
         /// each unit exits within this time when trc stops it after the last test
         stop_within: Duration => stop_within(), "", r#""3s""#;
+        /// what is there when everything has stopped after the last test, before the halt units run
+        after_stop: Table(AFTER_STOP) => after_stop(), "", "";
         /// the peak memory of the whole container, as counted by its cgroup; the check also fails if
         /// the OOM killer killed a process
         max_memory: Size => one(size, State::MaxMemory), "", r#""256MiB""#;
@@ -882,6 +884,15 @@ keys! {
     }
 }
 
+pub(crate) const AFTER_STOP: Keys = &[AFTER_STOP_KEYS];
+
+keys! {
+    AFTER_STOP_KEYS, after_stop_keys(Test) {
+        /// a file, with the keys of `expect.file`; a string sets `file.path`
+        file: Short(EXPECT_FILE) => file_check(), "", r#"{ path = "/run/web.pid", exists = false }"#;
+    }
+}
+
 pub(crate) const EXPECT_LOG: Keys = &[SAID_KEYS];
 
 keys! {
@@ -905,6 +916,9 @@ keys! {
         kill: Signal = get(fault_signal), "", r#""SIGKILL""#;
         /// how long trc suspends it with SIGSTOP, unless the unit is restarted before
         stop: Duration = get(positive), "", r#""5s""#;
+        /// trc stops it and keeps it down until the other checks have passed; then it starts it
+        /// again, and the unit must be up again
+        down: Boolean = get(test::kept_down), "false", "true";
         /// whether a new process must run afterwards (`true`) or the same one (`false`);
         /// [Faults](testing-images.md#faults) has the defaults
         restarts: Boolean = placed(boolean), "depends on the signal", "true";

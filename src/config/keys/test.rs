@@ -43,6 +43,7 @@ pub(super) struct FaultKeys {
     pub unit: Option<UnitRef>,
     pub kill: Option<Signal>,
     pub stop: Option<Duration>,
+    pub down: Option<bool>,
     pub restarts: Option<Placed<bool>>,
 }
 
@@ -57,6 +58,7 @@ impl Decoder<'_> {
             job: None,
             holds: None,
             absent: None,
+            after_stop: Vec::new(),
             allow: Vec::new(),
             start_within: START_WITHIN,
             max_runtime: MAX_RUNTIME,
@@ -265,6 +267,18 @@ impl Decoder<'_> {
         test.stop.within = self.get(at, entry, positive);
     }
 
+    /// Reads `expect.after_stop`.
+    pub(super) fn after_stop(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(fields) = self.table(at, entry, super::AFTER_STOP) else { return };
+        // Its keys add checks as those of `expect` do.
+        let before = std::mem::take(&mut test.checks);
+        self.after_stop_keys(&fields, test);
+        test.after_stop = std::mem::replace(&mut test.checks, before);
+        if fields.lacks("file") {
+            self.error(&entry.key, format!("`{at}` needs a `file`"), None);
+        }
+    }
+
     /// Reads `expect.fault`.
     pub(super) fn fault(&mut self, at: &At, entry: &Entry) -> Option<Placed<Fault>> {
         let fields = self.table(at, entry, EXPECT_FAULT)?;
@@ -279,10 +293,21 @@ impl Decoder<'_> {
         if fields.lacks("unit") {
             self.error(&entry.key, format!("`{at}` needs a `unit`"), None);
         }
-        if fields.lacks("kill") && fields.lacks("stop") {
-            self.error(&entry.key, format!("`{at}` needs a `kill` or a `stop`"), None);
+        if let Some(Placed { origin, .. }) =
+            keys.restarts.as_ref().filter(|_| keys.down == Some(true))
+        {
+            let message = format!(
+                "`{at}.restarts` says nothing here: after `down`, trc itself starts the unit again"
+            );
+            self.error(origin, message, None);
         }
-        let kind = keys.kill.map(FaultKind::Kill).or(keys.stop.map(FaultKind::Stop))?;
+        let no_down = fields.lacks("down") || keys.down == Some(false);
+        if fields.lacks("kill") && fields.lacks("stop") && no_down {
+            let message = format!("`{at}` needs a `kill`, a `stop` or `down = true`");
+            self.error(&entry.key, message, None);
+        }
+        let down = keys.down.filter(|down| *down).map(|_| FaultKind::Down);
+        let kind = keys.kill.map(FaultKind::Kill).or(keys.stop.map(FaultKind::Stop)).or(down)?;
         let restarts = keys.restarts.map(|restarts| restarts.value);
         let value = Fault { unit: keys.unit?, kind, restarts };
         Some(Placed { value, origin: entry.key.clone() })
@@ -313,6 +338,18 @@ pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signa
         });
     }
     Ok(signal)
+}
+
+/// Reads whether a test keeps a unit down.
+pub(super) fn kept_down(node: &Node, environment: &Environment) -> Leaf<bool> {
+    leaf::boolean(node, environment).map_err(|problem| Problem {
+        help: Some(
+            "the unit is down for as long as the other checks take: write `down = true`, and \
+             `holds = \"10s\"` if they have to hold for some time"
+                .to_owned(),
+        ),
+        ..problem
+    })
 }
 
 /// Reads a text or a `/regular expression/`, either of them with or without a `!` before it.

@@ -128,6 +128,9 @@ fn a_fault_is_done_to_a_unit_and_leaves_time_to_recover() {
     let stop = test("expect = { within = '1s', fault = { unit = 'web', stop = '5s' } }");
     assert_eq!(stop.fault.unwrap().value.kind, FaultKind::Stop(Duration::from_secs(5)));
     assert_eq!(stop.within, Some(Duration::from_secs(1)));
+    let down = test("expect.fault = { unit = 'web', down = true }");
+    assert_eq!(down.fault.unwrap().value.kind, FaultKind::Down);
+    assert_eq!(down.within, Some(Duration::from_secs(30)));
 }
 
 #[test]
@@ -168,6 +171,27 @@ fn a_job_is_a_unit_with_a_schedule() {
         (
             "[test.t]\nexpect.job = 'bakup'\n[async.backup]\nexec = 'x'\nschedule = 'every 1h'",
             &["error trc.toml:2:14: there is no unit `bakup` (did you mean `backup`?)"],
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_expected_after_the_stop_is_a_check_of_its_own() {
+    let test =
+        test("expect = { file = '/a', after_stop = { file = { path = '/b', exists = false } } }");
+    let names = |checks: &[crate::config::Placed<crate::config::Check>]| {
+        checks.iter().map(|check| check.value.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&test.checks), ["/a exists"]);
+    assert_eq!(names(&test.after_stop), ["/b does not exist"]);
+    toml_says(&[
+        (
+            "[test.t]\nexpect.after_stop = {}",
+            &["error trc.toml:2:8: `expect.after_stop` needs a `file`"],
+        ),
+        (
+            "[test.t]\nexpect.after_stop = { file = { exists = false } }",
+            &["error trc.toml:2:23: `expect.after_stop.file` needs a `path`"],
         ),
     ]);
 }
@@ -277,7 +301,23 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
         ),
         (
             "[test.t]\nexpect.fault = { unit = 'web' }\n[async.web]\nexec = 'x'",
-            &["error trc.toml:2:8: `expect.fault` needs a `kill` or a `stop`"],
+            &["error trc.toml:2:8: `expect.fault` needs a `kill`, a `stop` or `down = true`"],
+        ),
+        (
+            "[test.t]\nexpect.fault = { unit = 'web', down = false }\n[async.web]\nexec = 'x'",
+            &["error trc.toml:2:8: `expect.fault` needs a `kill`, a `stop` or `down = true`"],
+        ),
+        (
+            "[test.t]\nexpect.fault = { unit = 'web', down = '10s' }\n[async.web]\nexec = 'x'",
+            &[
+                "error trc.toml:2:39: `expect.fault.down`: expected true or false, found \"10s\" (the unit is down for as long as the other checks take: write `down = true`, and `holds = \"10s\"` if they have to hold for some time)",
+            ],
+        ),
+        (
+            "[test.t]\nexpect.fault = { unit = 'web', down = true, restarts = true }\n[async.web]\nexec = 'x'",
+            &[
+                "error trc.toml:2:56: `expect.fault.restarts` says nothing here: after `down`, trc itself starts the unit again",
+            ],
         ),
         (
             "[test.t]\nexpect.fault = { unit = 'web', kill = 'STOP' }\n[async.web]\nexec = 'x'",

@@ -83,6 +83,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
+            .chain(["test.x.expect.after_stop.file.path = '/a'"])
             .map(|line| match line.split_once('.') {
                 Some(("ready" | "health" | "reload" | "pre_start" | "post_stop", _)) => {
                     format!("sync.x.exec = 'x'\nsync.x.{line}")

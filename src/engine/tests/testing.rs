@@ -18,6 +18,7 @@ fn test(name: &str) -> Unit {
         fault: None,
         job: None,
         absent: None,
+        after_stop: vec![],
         stop: StopCheck::default(),
         allow: vec![],
         start_within: SECOND * 300,
@@ -1041,4 +1042,62 @@ fn a_job_that_cannot_start_has_failed() {
     world.exit("async.db", 1);
     let ended = world.engine.ended(world.id("test.a")).unwrap().how;
     assert_eq!(ended, How::Test(TestEnd::Failed));
+}
+
+#[test]
+fn a_unit_is_down_while_the_checks_are_made_and_has_to_come_up_again() {
+    let db = restarted(with_ready(
+        unit("async.db"),
+        Placed { value: Probe::Notify, origin: Origin::Default },
+    ));
+    let a = fault(test("test.a"), "async.db", FaultKind::Down);
+    let a = with(a, |test| test.holds = Some(SECOND));
+    let mut world = run(vec![unit("async.web"), db, a]);
+    notified(&mut world, "async.db", Notice::Ready);
+    world.pass(limits::CALM);
+    assert_eq!(world.sent(), [to("async.db", Signal::TERM)]);
+    assert_eq!(world.trial, None, "the database still runs");
+    world.die("async.db", Ending::Signal(Signal::TERM), Left::Nothing);
+    world.pass(SECOND * 5);
+    assert_eq!(world.running(), ["async.web"], "nothing starts it");
+    tried(&mut world, "test.a", Outcome::Failed);
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.pass(limits::HOLD_EVERY);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!(world.running(), ["async.web"], "the checks have to hold for a second");
+    world.pass(SECOND);
+    tried(&mut world, "test.a", Outcome::Passed);
+    assert_eq!((world.running().len(), world.trial), (2, None));
+    assert_eq!(world.engine.ended(world.id("test.a")), None, "the database is not ready");
+    notified(&mut world, "async.db", Notice::Ready);
+    world.pass(limits::CALM);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
+fn a_unit_that_does_not_go_down_or_come_up_again_fails_the_test() {
+    let down = || fault(test("test.a"), "async.db", FaultKind::Down);
+    let how = |world: &World| world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+    // It ignores its stop signal, and its stop timeout is longer than the test may take.
+    let mut db = unit("async.db");
+    db.stop.timeout = Some(SECOND * 60);
+    let mut world = run(vec![db, down()]);
+    world.pass(SECOND * 30);
+    assert_eq!(how(&world), Some(How::Test(TestEnd::TimedOut)));
+    // It fails when it comes back.
+    let mut world = run(vec![unit("async.db"), unit("async.web"), down()]);
+    world.die("async.db", Ending::Signal(Signal::TERM), Left::Nothing);
+    tried(&mut world, "test.a", Outcome::Passed);
+    world.exit("async.db", 3);
+    assert_eq!(how(&world), Some(How::Test(TestEnd::NotRecovered)));
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(1), vec!["async.db.run".to_owned()]));
+    // A check fails: trc starts the unit again, and the next test waits for it.
+    let b = after(test("test.b"), "test.a", None);
+    let mut world = run(vec![unit("async.db"), down(), b]);
+    world.die("async.db", Ending::Signal(Signal::TERM), Left::Nothing);
+    tried(&mut world, "test.a", Outcome::Hopeless);
+    assert_eq!((how(&world), world.running().len()), (Some(How::Test(TestEnd::Failed)), 1));
 }

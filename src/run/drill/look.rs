@@ -1,9 +1,10 @@
 //! Looks at the processes that are left.
 
-use super::{Drill, Run};
+use super::{Drill, Run, judge};
 use crate::config::{Check, Found, Stage, State};
 use crate::engine::{Event, Late};
 use crate::graph::UnitId;
+use crate::report::CheckPoint;
 use crate::run::os::proc::{self, Stat};
 use crate::run::os::{kin, processes};
 use crate::text::harmless;
@@ -52,11 +53,37 @@ impl Drill {
         for id in self.graph.stage(Stage::Test).filter(passed) {
             late.extend(self.used_too_much(id).map(|_| (id, Late::Used)));
         }
+        let tests: Vec<UnitId> = self.graph.stage(Stage::Test).filter(passed).collect();
+        for id in tests {
+            if self.look_after_stop(id) {
+                late.push((id, Late::Left));
+            }
+        }
         run.happened(Event::Remains {
             orphans: !orphans.is_empty(),
             sessions: !sessions.is_empty(),
             late,
         });
+    }
+
+    /// Makes the checks of a test that are about what has been left. Returns whether one has failed.
+    fn look_after_stop(&mut self, id: UnitId) -> bool {
+        let node = self.graph.node(id);
+        let checks = node.test().map_or(&[][..], |test| &test.after_stop);
+        let made: Vec<CheckPoint> = checks
+            .iter()
+            .filter_map(|check| {
+                let Check::Found(Found::Now(state)) = &check.value else { return None };
+                let found = judge::judge(state, &[]).err().map(|unmet| unmet.why.to_string());
+                let name = check.value.to_string();
+                Some(CheckPoint { name, passed: found.is_none(), found })
+            })
+            .collect();
+        let failed = made.iter().any(|check| !check.passed);
+        if !made.is_empty() {
+            self.after_stop.insert(id, made);
+        }
+        failed
     }
 
     /// Returns which units have had more memory in a process, by the time that all have ended, than

@@ -37,7 +37,7 @@ use super::testing::Report;
 use crate::config::{FaultKind, Stage, Then};
 use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
 use crate::graph::{Graph, UnitId};
-use crate::report::{Live, Point, Suite};
+use crate::report::{CheckPoint, Live, Point, Suite};
 use crate::words::{self, Observed, Unwritten, Wrong, some};
 use lines::Lines;
 use trial::{Ran, Trial, Tried};
@@ -137,6 +137,8 @@ pub(crate) struct Drill {
     used: BTreeMap<UnitId, Usage>,
     /// The leftovers of a unit when its main process exited.
     left: BTreeMap<UnitId, String>,
+    /// The results of the checks that tests make when everything has stopped.
+    after_stop: BTreeMap<UnitId, Vec<CheckPoint>>,
     orphans: String,
     sessions: String,
     /// The process groups of commands of tests and probes, and of stop commands. They run, or their
@@ -178,6 +180,7 @@ impl Drill {
             restarts: BTreeMap::new(),
             used: BTreeMap::new(),
             left: BTreeMap::new(),
+            after_stop: BTreeMap::new(),
             orphans: String::new(),
             sessions: String::new(),
             groups: BTreeSet::new(),
@@ -220,6 +223,10 @@ impl Drill {
             }
             Fact::TestEnded { unit, ended } => {
                 self.test_ended(run, *unit, *ended);
+                // From now on, only the stop of the run tells it to stop.
+                if let Some(victim) = self.graph.node(*unit).victim {
+                    self.told.remove(&victim);
+                }
                 self.turn = now();
             }
             Fact::Ready { unit, after } => _ = self.ready.insert(*unit, *after),

@@ -23,12 +23,20 @@ impl Drill {
         let began = self.tests.get(&id).copied().unwrap_or(self.turn);
         let failed = ended.failed();
         let why = match ended.how {
+            // Before the first attempt, only a unit that is to be down takes time.
+            How::Test(TestEnd::TimedOut) if tried.points.is_empty() && node.victim.is_some() => {
+                let (limit, victim) = (node.test().and_then(|test| test.within), node.victim);
+                let name = victim.map(|victim| graph.node(victim).unit.id()).unwrap_or_default();
+                Some(Flaw::NotDown(name, limit.unwrap_or_default()).to_string())
+            }
             // The checks say why.
             How::Test(TestEnd::Passed | TestEnd::Skipped | TestEnd::Failed | TestEnd::TimedOut) => {
                 None
             }
             How::Test(TestEnd::DidNotHold) => Some(did_not_hold(&tried.points).to_string()),
-            How::Test(TestEnd::NotRecovered) => self.not_recovered(id).map(|flaw| flaw.to_string()),
+            How::Test(TestEnd::NotRecovered) => {
+                self.not_recovered(run, id).map(|flaw| flaw.to_string())
+            }
             How::Blocked(by) => Some(self.blocked(run, by).to_string()),
             how => Some(reason::how(&graph, Ended { how, ..ended })),
         };
@@ -67,11 +75,25 @@ impl Drill {
     }
 
     /// Returns the flaw that a unit to which a test has done something is not up again.
-    fn not_recovered(&self, id: UnitId) -> Option<Flaw> {
+    fn not_recovered(&self, run: &dyn Run, id: UnitId) -> Option<Flaw> {
         let fault = self.graph.node(id).test()?.fault.as_ref()?;
         let victim = self.graph.node(self.graph.node(id).victim?);
         let name = victim.unit.id();
+        let limit = self.graph.node(id).test().and_then(|test| test.within).unwrap_or_default();
         let signal = match fault.value.kind {
+            FaultKind::Down => {
+                let victim = self.graph.node(id).victim?;
+                let why = match run.engine().ended(victim) {
+                    Some(ended) => Some(format!("it {}", how_it_ended(run, victim, ended))),
+                    None => words::not_up(
+                        &self.graph,
+                        victim,
+                        Purpose::Ready,
+                        run.engine().known(victim),
+                    ),
+                };
+                return Some(Flaw::NotBack(name, limit, why));
+            }
             FaultKind::Kill(signal) => signal,
             FaultKind::Stop(_) => Signal::STOP,
         };

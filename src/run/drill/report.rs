@@ -70,6 +70,7 @@ impl Drill {
             run.engine().tests_with(TestEnd::Passed).filter(|_| tested).collect();
         for id in passed {
             self.report_stops(run, id);
+            self.report_after_stop(run, id);
         }
         for (name, why) in [
             (points::ORPHANS, self.why_orphans(&findings)),
@@ -95,6 +96,8 @@ impl Drill {
                     (points::log(unit), Some(Flaw::Printed(lines.collect())))
                 }
                 Late::Used => (points::max_rss(unit), self.used_too_much(*test)),
+                // It has a point in any case.
+                Late::Left => continue,
             };
             self.point(run, plain(name, why.map(|flaw| flaw.to_string())));
         }
@@ -151,6 +154,22 @@ impl Drill {
         let mut point = plain(points::stop(&graph.node(test).unit), failed.then_some(nobody));
         if !checks.is_empty() {
             point.why = None;
+        }
+        point.checks = checks;
+        self.point(run, point);
+    }
+
+    /// Makes the point for the checks of a test that were made when everything had stopped.
+    fn report_after_stop(&mut self, run: &mut dyn Run, test: UnitId) {
+        let graph = Rc::clone(&self.graph);
+        if graph.node(test).test().is_none_or(|test| test.after_stop.is_empty()) {
+            return;
+        }
+        let checks = self.after_stop.remove(&test).unwrap_or_default();
+        let why = checks.is_empty().then(|| Flaw::NotLooked.to_string());
+        let mut point = plain(points::after_stop(&graph.node(test).unit), why);
+        if checks.iter().any(|check| !check.passed) {
+            point.outcome = Outcome::Failed;
         }
         point.checks = checks;
         self.point(run, point);

@@ -16,6 +16,7 @@ pub(in crate::simulation) fn test(
             let kind = match blow {
                 Blow::Kill(signal) => FaultKind::Kill(signal),
                 Blow::Stop(time) => FaultKind::Stop(ms(time)),
+                Blow::Down => FaultKind::Down,
             };
             let unit = place(plan, victim);
             Placed {
@@ -30,6 +31,7 @@ pub(in crate::simulation) fn test(
         fault,
         job: test.job.filter(|job| plan.has(*job, generation)).map(|job| place(plan, job)),
         absent: None,
+        after_stop: Vec::new(),
         stop: StopCheck {
             statuses: test.stop_status.into_iter().collect(),
             within: test.stop_within.map(ms),
@@ -49,9 +51,11 @@ pub(in crate::simulation) fn testing(
 ) -> Testing {
     let name = |at: usize, end| format!("{}.{end}", place(plan, at).value);
     let here = drill.allow.iter().filter(|point| match point {
-        Point::Run(at) | Point::Stop(at) | Point::Log(at) | Point::MaxRss(at) => {
-            plan.has(*at, generation)
-        }
+        Point::Run(at)
+        | Point::Stop(at)
+        | Point::Log(at)
+        | Point::MaxRss(at)
+        | Point::AfterStop(at) => plan.has(*at, generation),
         Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown | Point::Oom => true,
     });
     let names = here.map(|point| match point {
@@ -59,6 +63,7 @@ pub(in crate::simulation) fn testing(
         Point::Stop(at) => name(*at, "stop"),
         Point::Log(at) => name(*at, "log"),
         Point::MaxRss(at) => name(*at, "max_rss"),
+        Point::AfterStop(at) => name(*at, "after_stop"),
         Point::Orphans => "orphans".to_owned(),
         Point::Sessions => "sessions".to_owned(),
         Point::Zombies => "zombies".to_owned(),

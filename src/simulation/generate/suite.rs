@@ -42,6 +42,16 @@ pub(in crate::simulation) fn add(random: &mut Random, plan: &mut Plan) {
         test.hopeless = random.chance(10);
     }
     jobs(&mut random.apart(11), plan);
+    let mut left = random.apart(13);
+    for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
+        test.lacks = left.chance(6);
+    }
+    let mut downs = random.apart(12);
+    for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
+        if downs.chance(25) {
+            test.fault = test.fault.map(|(victim, _)| (victim, Blow::Down));
+        }
+    }
 }
 
 /// Lets tests without a fault run units that have a schedule.
@@ -110,6 +120,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         hopeless: false,
         said: random.chance(8),
         used: random.chance(8),
+        lacks: false,
         stop_status: random.maybe(15, |random| random.pick(&[0, 1, 137, 143, 143, 143])),
         stop_within: random.maybe(15, |random| random.pick(&[1, 100, 1000, 5000])),
     });
@@ -145,6 +156,7 @@ fn allowed(random: &mut Random, plan: &Plan) -> Vec<Point> {
             }
             Stage::Test => {
                 points.extend([Point::Log(at), Point::Stop(at), Point::MaxRss(at)]);
+                points.push(Point::AfterStop(at));
             }
         }
     }

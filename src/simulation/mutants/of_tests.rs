@@ -71,6 +71,15 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
         tests(graph, |test| test.max_runtime = Duration::from_hours(1));
     }),
     graph("does no faults", |graph| test_nodes(graph).for_each(|node| node.victim = None)),
+    graph("keeps no unit down", |graph| {
+        tests(graph, |test| {
+            if let Some(fault) = &mut test.fault
+                && fault.value.kind == FaultKind::Down
+            {
+                fault.value.kind = FaultKind::Kill(Signal::TERM);
+            }
+        });
+    }),
     graph("runs no jobs", |graph| test_nodes(graph).for_each(|node| node.job = None)),
     graph("kills a unit that it should suspend", |graph| {
         tests(graph, |test| {
@@ -121,9 +130,13 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
     graph("excuses everything", |graph| {
         for node in &graph.nodes {
             let unit = &node.unit;
-            for point in
-                [points::run(unit), points::stop(unit), points::log(unit), points::max_rss(unit)]
-            {
+            for point in [
+                points::run(unit),
+                points::stop(unit),
+                points::log(unit),
+                points::max_rss(unit),
+                points::after_stop(unit),
+            ] {
                 graph.allowed.insert(point, String::new());
             }
         }

@@ -264,7 +264,7 @@ impl Witness<'_> {
         self.is_met(at, Task::Start)
     }
 
-    fn holds_by_hand(&mut self, at: usize) {
+    pub(in crate::simulation) fn holds_by_hand(&mut self, at: usize) {
         let seen = &mut self.units[at];
         match seen.stand {
             Stand::Over => {

@@ -1,5 +1,6 @@
 //! The witness's view of tests that run: when each attempt is due, and its expected result.
 
+use super::super::drill::Blow;
 use super::super::marks::Mark;
 use super::super::plan::ms;
 use super::turns::CALM;
@@ -39,6 +40,8 @@ impl Witness<'_> {
         }
         let (now, restarts) = (self.now, self.tested.restarts);
         let trial = self.trials[at];
+        let down = matches!(self.fault(at), Some((_, Blow::Down)));
+        let recovered = if down { Some(true) } else { self.has_recovered(at) };
         let most = 6;
         self.trials[at].unmade = 0;
         match (outcome, trial.hold_until) {
@@ -65,32 +68,75 @@ impl Witness<'_> {
                 self.mark(Mark::TestSawARestart);
             }
             (Outcome::Passed, Some(until)) if until <= now => {
-                self.test_ends(at, TestEnd::Passed);
+                self.passes(at);
                 self.mark(Mark::TestHeld);
             }
             (Outcome::Passed, Some(until)) => {
                 self.trials[at].next = Some(until.min(now + LONGEST));
             }
-            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => {
-                match self.has_recovered(at) {
-                    None => self.test_ends(at, TestEnd::NotRecovered),
-                    Some(false) => self.once_more(at, TestEnd::NotRecovered),
-                    Some(true) if outcome == Outcome::TimedOut => {
-                        self.once_more(at, TestEnd::TimedOut);
-                    }
-                    Some(true) => self.once_more(at, TestEnd::Failed),
+            (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => match recovered {
+                None => self.test_ends(at, TestEnd::NotRecovered),
+                Some(false) => self.once_more(at, TestEnd::NotRecovered),
+                Some(true) if outcome == Outcome::TimedOut => {
+                    self.once_more(at, TestEnd::TimedOut);
                 }
-            }
-            (Outcome::Passed, None) => match (self.has_recovered(at), self.test(at).holds) {
+                Some(true) => self.once_more(at, TestEnd::Failed),
+            },
+            (Outcome::Passed, None) => match (recovered, self.test(at).holds) {
                 (None, _) => self.test_ends(at, TestEnd::NotRecovered),
                 (Some(false), _) => self.once_more(at, TestEnd::NotRecovered),
-                (Some(true), None) => self.test_ends(at, TestEnd::Passed),
+                (Some(true), None) => self.passes(at),
                 (Some(true), Some(holds)) => {
                     let trial = &mut self.trials[at];
                     (trial.hold_until, trial.restarts) = (Some(now + ms(holds)), restarts);
                     trial.next = Some(now + LONGEST.min(ms(holds)));
                 }
             },
+        }
+    }
+
+    /// The checks have passed. A unit that was kept down has to come up again.
+    fn passes(&mut self, at: usize) {
+        match self.fault(at) {
+            Some((victim, Blow::Down)) => {
+                let within = self.test(at).within.unwrap_or(self.test(at).max_runtime);
+                self.trials[at].up_by = Some(self.now + ms(within));
+                self.lifts(victim);
+            }
+            _ => self.test_ends(at, TestEnd::Passed),
+        }
+    }
+
+    /// A unit that a test has kept down is started again.
+    fn lifts(&mut self, victim: usize) {
+        if self.units[victim].held && !self.units[victim].given_up {
+            self.mark(Mark::FaultLifted);
+            self.starts_by_hand(victim, Task::Start);
+            self.wake_up();
+        }
+    }
+
+    /// Lets the attempts of a test begin when the unit is down that it keeps down, and the test end
+    /// when that is up again.
+    fn follows_its_fault(&mut self, at: usize) {
+        let Some((victim, Blow::Down)) = self.fault(at) else { return };
+        let seen = &self.units[victim];
+        let late = |until: Tick| until <= self.now;
+        if let Some(until) = self.trials[at].down_by {
+            let down = (seen.stand == Stand::Over || seen.held) && self.gone(victim);
+            if down && !seen.given_up {
+                (self.trials[at].down_by, self.trials[at].owed) = (None, true);
+            } else if late(until) || seen.given_up {
+                self.mark(Mark::FaultNotDown);
+                self.tested.in_vain.push(victim);
+                self.test_ends(at, TestEnd::TimedOut);
+            }
+        } else if let Some(until) = self.trials[at].up_by {
+            match self.has_recovered(at) {
+                Some(true) => self.test_ends(at, TestEnd::Passed),
+                Some(false) if !late(until) => {}
+                Some(false) | None => self.test_ends(at, TestEnd::NotRecovered),
+            }
         }
     }
 
@@ -157,6 +203,9 @@ impl Witness<'_> {
             self.mark(Mark::ContinuedEarly);
         }
         self.victim_goes_on(at);
+        if let Some((victim, Blow::Down)) = self.fault(at) {
+            self.lifts(victim);
+        }
         let signalled = self.trials[at].stopped.is_none();
         let over = end == TestEnd::Passed || end == TestEnd::Skipped && signalled;
         if let Some((victim, _)) = self.fault(at).filter(|_| over) {
@@ -208,6 +257,7 @@ impl Witness<'_> {
         let Some(at) = self.turn().filter(watching).filter(|_| self.phase == Phase::Up) else {
             return;
         };
+        self.follows_its_fault(at);
         let (Some(until), Some(job)) = (self.trials[at].job_by, self.its_job(at)) else { return };
         let seen = &self.units[job];
         if seen.stand == Stand::Over && seen.status == 0 {

@@ -39,6 +39,10 @@ pub(in crate::simulation) struct Trial {
     pub began: Tick,
     /// The time until which its job may run, before its first attempt.
     pub job_by: Option<Tick>,
+    /// The time by which the unit has to be down that it keeps down.
+    pub down_by: Option<Tick>,
+    /// The time by which that unit has to be up again.
+    pub up_by: Option<Tick>,
     /// The process that the fault has killed.
     pub killed: Option<i32>,
     /// The process that the fault has suspended.
@@ -92,12 +96,15 @@ impl Witness<'_> {
     /// Returns whether the same process, or another one, has to run after the fault of a test.
     pub(in crate::simulation) fn leaves_the_same(&self, at: usize) -> Option<bool> {
         let (victim, blow) = self.fault(at)?;
+        if blow == Blow::Down {
+            return Some(false);
+        }
         if let Some(restarts) = self.test(at).restarts {
             return Some(!restarts);
         }
         match blow {
             Blow::Kill(signal) if signal == self.plan.units[victim].signal() => Some(false),
-            Blow::Kill(Signal::KILL | Signal::TERM) => Some(false),
+            Blow::Kill(Signal::KILL | Signal::TERM) | Blow::Down => Some(false),
             Blow::Stop(_) | Blow::Kill(Signal::INT | Signal::QUIT) => None,
             Blow::Kill(_) => Some(true),
         }
@@ -211,8 +218,14 @@ impl Witness<'_> {
             owed: true,
             ..Trial::default()
         };
-        if let Some((victim, blow)) = self.fault(at) {
+        if let Some((victim, Blow::Down)) = self.fault(at) {
+            trial.killed = Some(self.units[victim].pid);
+            trial.owed = false;
+            trial.down_by = Some(now + ms(test.within.unwrap_or(test.max_runtime)));
+            self.mark(Mark::FaultDown);
+        } else if let Some((victim, blow)) = self.fault(at) {
             let (group, signal) = match blow {
+                Blow::Down => (false, Signal::TERM),
                 Blow::Kill(signal) => (false, signal),
                 Blow::Stop(time) => {
                     trial.continue_at = Some(now + ms(time));
@@ -245,6 +258,9 @@ impl Witness<'_> {
         let seen = &mut self.units[at];
         (seen.stand, seen.executed, seen.started) = (Stand::Watching, true, true);
         self.trials[at] = trial;
+        if let Some((victim, Blow::Down)) = self.fault(at) {
+            self.holds_by_hand(victim);
+        }
         match job {
             // It may not run beside its old process, and its last end stands.
             Some(job) if self.units[job].given_up => self.conclude(),
