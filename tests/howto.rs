@@ -10,12 +10,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::container::{ROOT, Run, built_trc, call, remember};
+use crate::container::{Container, ROOT, Run, built_trc, call, remember};
 use regex::Regex;
 use tempfile::TempDir;
 
 /// The pages with an image.
-const PAGES: [&str; 6] = ["cron", "gunicorn-celery", "jvm", "nginx-php-fpm", "node", "postgres"];
+const PAGES: [&str; 8] = [
+    "cron",
+    "from-supervisord",
+    "gunicorn-celery",
+    "jvm",
+    "nginx-php-fpm",
+    "node",
+    "postgres",
+    "web-app",
+];
 
 pub(crate) fn page(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(format!("docs/howto/{name}.md"))).unwrap()
@@ -67,6 +76,12 @@ fn cron() {
 
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
+fn from_supervisord() {
+    works("from-supervisord", r"<async/\d+\]: Launching on the background: worker@2: .*", 143);
+}
+
+#[test]
+#[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn gunicorn_celery() {
     works("gunicorn-celery", r"<main/1\]: async\.worker is ready .*", 143);
 }
@@ -89,10 +104,72 @@ fn node() {
     works("node", r"<main/1\]: sync\.app is ready .*", 0);
 }
 
+/// Where the database's image and the application's find the password.
+const SECRET: &str = "/run/secrets/app";
+
+/// The database of the page, with the password `s3cret` for the role `app`.
+fn database() -> Container {
+    let run = Run::new(&image("postgres"), &[]).env("APP_PASSWORD_FILE", SECRET);
+    let container = run.secret(SECRET, "s3cret\n").start();
+    container.wait_for(r"<async/\d+\]: Exiting on the background \(exitcode=0\): schema: .*");
+    container
+}
+
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn postgres() {
     works("postgres", r"<async/\d+\]: Exiting on the background \(exitcode=0\): schema: .*", 0);
+
+    let image = image("postgres");
+    let run = Run::new(&image, &[]).env("TRC_TEST", "login").env("APP_PASSWORD_FILE", SECRET);
+    let ended = run.secret(SECRET, "s3cret\n").run();
+    ended.status(0);
+    assert!(ended.out.contains("\nok 1 - test.login"), "{}", ended.text);
+    assert!(!ended.text.contains("s3cret"), "{}", ended.text);
+}
+
+/// Runs an image as the page of the application does, with this database.
+fn beside(database: &Container, image: &str, arguments: &[&str]) -> Run {
+    Run::new(image, arguments)
+        .options(&["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"])
+        .options(&["--network", &format!("container:{}", database.name)])
+        .env("PGHOST", "127.0.0.1")
+        .env("PGUSER", "app")
+        .env("PGDATABASE", "app")
+        .env("PGPASSWORD_FILE", SECRET)
+        // Its reader is not root.
+        .mount(SECRET, "s3cret\n")
+}
+
+#[test]
+#[ignore = "needs TRC_CONTAINER_ENGINE"]
+fn web_app() {
+    let files = files("web-app");
+    let (database, image) = (database(), image("web-app"));
+    let ended = beside(&database, &image, &[]).env("TRC_TEST", "1").run();
+    ended.status(0);
+    assert!(!ended.out.contains("\nnot ok"), "{}", ended.text);
+
+    let container = beside(&database, &image, &[]).env("ROLE", "worker").start();
+    container.wait_for(r"<report/\d+\]: 1 orders, 119 in total");
+    container.wait_for(r"<async/\d+\]: Launching on the background: worker@4: .*");
+    assert!(!container.text().contains("gunicorn"), "{}", container.text());
+    container.stop_in_time();
+    container.wait().status(143);
+
+    let ended = beside(&database, &image, &["--only", "migrate"]).run();
+    ended.status(0).lacks("worker@1");
+
+    let missing = Run::new(&image, &[]).run();
+    missing.status(78).lines(&[".*PGHOST: the host of the database: docker run -e PGHOST=….*"]);
+
+    let mut derived = files.clone();
+    let dockerfile = derived.remove("derived.Dockerfile").unwrap();
+    derived
+        .insert("Dockerfile".to_owned(), dockerfile.replace("FROM shop", &format!("FROM {image}")));
+    let derived = image_of("howto-web-app-derived", &derived);
+    let ended = beside(&database, &derived, &[]).env("TRC_TEST", "1").run();
+    ended.status(0).lines(&[r"ok \d+ - test\.stock: .*"]).lacks("worker@3");
 }
 
 #[test]

@@ -55,13 +55,26 @@ pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
 fn toml_loads() {
     let mut count = 0;
     for name in pages() {
-        for block in blocks(&page(&name), "toml") {
+        let blocks = blocks(&page(&name), "toml");
+        let main = blocks.iter().find(|block| block.starts_with("# trc.toml\n"));
+        for block in &blocks {
             let dir = TempDir::new().unwrap();
-            fs::write(dir.path().join("trc.toml"), &block).unwrap();
+            fs::write(dir.path().join("trc.toml"), block).unwrap();
+            // A drop-in is nothing without the file that it adds to.
+            let file = block.lines().next().and_then(|line| line.strip_prefix("# "));
+            if let (Some(file), Some(main)) = (file, main)
+                && file.strip_suffix(".toml").is_some_and(|file| file != "trc")
+            {
+                fs::write(dir.path().join("trc.toml"), main).unwrap();
+                fs::create_dir(dir.path().join("trc.d")).unwrap();
+                fs::write(dir.path().join("trc.d").join(file), block).unwrap();
+            }
             let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
                 .args(["check", "-w"])
                 .arg(dir.path())
                 .env_clear()
+                // A page asks for it with `${PGHOST:?…}`.
+                .env("PGHOST", "db")
                 .output()
                 .unwrap();
             let says = String::from_utf8_lossy(&output.stderr);

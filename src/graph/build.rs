@@ -117,7 +117,12 @@ impl Graph {
                 let test = nodes[id.0].unit.stage == Stage::Test;
                 let bare = match &nodes[unit.0] {
                     node if node.unit.stage == Stage::Test => Condition::Exited,
-                    node if test && node.unit.ready.is_none() => Condition::Started,
+                    node if test
+                        && node.unit.ready.is_none()
+                        && (!node.ends || node.is_scheduled()) =>
+                    {
+                        Condition::Started
+                    }
                     node => node.shows_up_by(!halt),
                 };
                 let named = matches!(condition, None | Some(Condition::Settled));

@@ -205,6 +205,7 @@ fn a_bare_name_waits_for_readiness_else_for_a_one_shots_success_else_for_the_sta
         unit("async.last", &[("async.app", None)]),
         with_ready(unit("async.db", &[])),
         unit("async.web", &[("async.db", None)]),
+        unit("test.t", &[("async.migrate", None), ("async.app", None), ("async.db", None)]),
         unit("halt.save", &[("async.db", None)]),
     ];
     let graph = build(units).unwrap();
@@ -221,7 +222,8 @@ fn a_bare_name_waits_for_readiness_else_for_a_one_shots_success_else_for_the_sta
     assert_eq!(conditions(3), [Condition::Succeeded, Condition::Succeeded]);
     assert_eq!(conditions(4), [Condition::Started]);
     assert_eq!(conditions(6), [Condition::Ready]);
-    assert_eq!(conditions(7), [Condition::Started], "nothing is ready any more by then");
+    assert_eq!(conditions(7), [Condition::Succeeded, Condition::Started, Condition::Ready]);
+    assert_eq!(conditions(8), [Condition::Started], "nothing is ready any more by then");
 }
 
 #[test]

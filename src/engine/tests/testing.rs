@@ -535,6 +535,19 @@ fn what_starts_only_when_something_ends_is_not_waited_for() {
 }
 
 #[test]
+fn a_test_after_a_one_shot_waits_for_its_success() {
+    let migrate = || Unit { oneshot: Some(true), ..unit("async.migrate") };
+    for (code, ends) in [(0, None), (3, Some(How::Blocked(UnitId(0))))] {
+        let mut world = run(vec![migrate(), after(test("test.a"), "async.migrate", None)]);
+        world.pass(SECOND * 10);
+        assert_eq!(world.trial, None, "it still runs");
+        world.exit("async.migrate", code);
+        let ended = world.engine.ended(world.id("test.a")).map(|ended| ended.how);
+        assert_eq!((world.trial.is_some(), ended), (ends.is_none(), ends));
+    }
+}
+
+#[test]
 fn a_test_gives_up_on_a_unit_that_is_restarted_again_and_again() {
     let ready = Placed { value: Probe::Notify, origin: Origin::Default };
     let web = restarted(with_ready(unit("async.web"), ready));
@@ -741,7 +754,7 @@ fn no_policy_ends_a_test_run_and_an_end_that_is_not_meant_fails_it() {
     ] {
         let id = unit.id();
         let case = format!("{wait:?} {id} {code} {:?}", unit.on_failure);
-        let a = after(test("test.a"), &id, None);
+        let a = after(test("test.a"), &id, Some(crate::config::Condition::Started));
         let mut world = run_allowing(wait, vec![unit, a], &[]);
         world.exit(&id, code);
         assert_eq!(world.end, None, "{case}");

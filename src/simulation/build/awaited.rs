@@ -1,14 +1,16 @@
 //! The conditions that tests wait for, which the witness works out independently of the graph.
 
-use super::super::plan::Plan;
+use super::super::plan::{Plan, Unit};
 use super::Term;
 use crate::config::{Condition, Stage};
 
 /// Returns the meaning of a name without a condition in the `after` of a test, for a unit without a
 /// readiness check.
-pub(in crate::simulation) fn bare(stage: Stage) -> Condition {
-    match stage {
+pub(in crate::simulation) fn bare(unit: &Unit, ends: bool) -> Condition {
+    match unit.stage {
         Stage::Test => Condition::Exited,
+        // A job may be due only tomorrow.
+        _ if ends && unit.schedule.is_none() => Condition::Succeeded,
         Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => Condition::Started,
     }
 }

@@ -250,7 +250,7 @@ impl Terms {
                     let bare = if plan.units[*other].ready.is_some() && !halt {
                         Condition::Ready
                     } else if unit.stage == Stage::Test {
-                        awaited::bare(plan.units[*other].stage)
+                        awaited::bare(&plan.units[*other], units[*other].ends)
                     } else if plan.units[*other].outside {
                         Condition::Exited
                     } else if units[*other].oneshot {
