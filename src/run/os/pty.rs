@@ -35,7 +35,18 @@ pub(crate) fn open_pty() -> nix::Result<Pipe> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
     use super::*;
+
+    /// Waits until there is something to read, and reads it. The kernel passes it on with a delay, and
+    /// the child of another test may hold the terminal for a moment.
+    fn next(read: &OwnedFd, bytes: &mut [u8]) -> nix::Result<usize> {
+        poll(&mut [PollFd::new(read.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+        nix::unistd::read(read, bytes)
+    }
 
     #[test]
     fn what_is_written_arrives_unchanged_and_the_end_is_an_error() {
@@ -44,11 +55,11 @@ mod tests {
         assert_eq!(nix::unistd::read(&read, &mut bytes), Err(Errno::EAGAIN));
         assert_eq!(nix::unistd::isatty(&write), Ok(true));
         nix::unistd::write(&write, b"one\ntwo\t\x04\r\n").unwrap();
-        let count = nix::unistd::read(&read, &mut bytes).unwrap();
+        let count = next(&read, &mut bytes).unwrap();
         assert_eq!(&bytes[..count], b"one\ntwo\t\x04\r\n");
         nix::unistd::write(&write, b"last").unwrap();
         drop(write);
-        assert_eq!(nix::unistd::read(&read, &mut bytes), Ok(4));
-        assert_eq!(nix::unistd::read(&read, &mut bytes), Err(Errno::EIO));
+        assert_eq!(next(&read, &mut bytes), Ok(4));
+        assert_eq!(next(&read, &mut bytes), Err(Errno::EIO));
     }
 }
