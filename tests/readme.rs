@@ -64,6 +64,7 @@ fn toml_loads() {
             let file = block.lines().next().and_then(|line| line.strip_prefix("# "));
             if let (Some(file), Some(main)) = (file, main)
                 && file.strip_suffix(".toml").is_some_and(|file| file != "trc")
+                && !file.contains('/')
             {
                 fs::write(dir.path().join("trc.toml"), main).unwrap();
                 fs::create_dir(dir.path().join("trc.d")).unwrap();
