@@ -107,6 +107,7 @@ impl Engine {
     pub(super) fn begin_trial(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let graph = std::rc::Rc::clone(&self.graph);
         let Some(test) = graph.node(id).test() else { return };
+        self.states[id.0].started = true;
         self.transition(id, Phase::Watching, Why::Met);
         let mut trial = Trial {
             since: now,

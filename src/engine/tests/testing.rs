@@ -535,6 +535,17 @@ fn what_starts_only_when_something_ends_is_not_waited_for() {
 }
 
 #[test]
+fn a_test_can_wait_for_the_start_of_another() {
+    let started = Some(crate::config::Condition::Started);
+    let mut world =
+        run(vec![unit("async.x"), test("test.a"), after(test("test.b"), "test.a", started)]);
+    tried(&mut world, "test.a", Outcome::Passed);
+    tried(&mut world, "test.b", Outcome::Passed);
+    obey(&mut world);
+    assert_eq!((world.end, findings(&world)), (Some(0), vec![]));
+}
+
+#[test]
 fn a_test_after_a_one_shot_waits_for_its_success() {
     let migrate = || Unit { oneshot: Some(true), ..unit("async.migrate") };
     for (code, ends) in [(0, None), (3, Some(How::Blocked(UnitId(0))))] {
