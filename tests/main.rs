@@ -8,6 +8,7 @@ mod container;
 
 mod architecture;
 mod attacks;
+mod autostart;
 mod bad_input;
 mod budget;
 mod busy_examples;

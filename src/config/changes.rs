@@ -35,11 +35,12 @@ pub(crate) struct Change {
 impl Class {
     /// Returns the class of a key of a unit, by its first part.
     pub(crate) fn of_unit_key(stage: &str, key: &str) -> Self {
-        const LIVE: [&str; 15] = [
+        const LIVE: [&str; 16] = [
             "description",
             "enabled",
             "profiles",
             "instances",
+            "autostart",
             "oneshot",
             "always",
             "health",

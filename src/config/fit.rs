@@ -14,6 +14,11 @@ impl Decoder<'_> {
         let one_by_one = boot || halt;
         let wrong = [
             (
+                "autostart",
+                unit.stage != Stage::Async,
+                format!("{id} runs in its turn: only async units can wait until somebody starts them"),
+            ),
+            (
                 "ready",
                 outside && !matches!(unit.stage, Stage::Boot | Stage::Async),
                 format!("{id} has no command: only boot and async units can be external units"),
@@ -169,6 +174,7 @@ impl Decoder<'_> {
         let own =
             all(&[IDENTITY_KEYS]).map(|key| key.name).filter(|name| !runs || *name == "stdin");
         let names = own.chain([
+            "autostart",
             "oneshot",
             "listen",
             "schedule",

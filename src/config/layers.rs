@@ -211,6 +211,10 @@ impl Layers {
                 errors.drain(..known);
                 decoder.diagnostics.append(&mut errors);
                 config.units.retain(|unit| !left.contains(&unit.id()));
+                for unit in &mut config.units {
+                    let is_it = |it: &&Unit| it.id() == unit.id();
+                    unit.autostart = all.units.iter().find(is_it).is_some_and(|it| it.autostart);
+                }
                 gone.extend(left.into_iter().map(|id| (id, Gone::Only)));
             }
             Names::new(&ids, &groups, &gone, tree).resolve(&mut config, &mut decoder.diagnostics);

@@ -57,6 +57,7 @@ pub(super) fn select(
         matches!(unit.stage, Stage::Boot | Stage::Test | Stage::Halt)
             || matches!(unit.form, Form::Flag | Form::Trailing)
     });
+    let asked_for = wanted.clone();
     let is_test = |id: &str| id.starts_with("test.");
     wanted.extend(always.map(super::Unit::id));
     let mut stay = BTreeSet::new();
@@ -69,5 +70,11 @@ pub(super) fn select(
     }
     let left = config.units.iter().map(super::Unit::id).filter(|id| !stay.contains(id)).collect();
     config.units.retain(|unit| stay.contains(&unit.id()));
+    // Whoever names a unit wants it to run.
+    config
+        .units
+        .iter_mut()
+        .filter(|it| asked_for.contains(&it.id()))
+        .for_each(|it| it.autostart = true);
     left
 }

@@ -329,6 +329,8 @@ pub(crate) struct Unit {
     pub command: Command,
     /// The description, for people.
     pub description: Option<String>,
+    /// Whether the unit starts without anybody's help.
+    pub autostart: bool,
     /// Whether the unit is a one-shot, if the configuration says so.
     pub oneshot: Option<bool>,
     /// Whether a halt unit runs even if the boot has not completed.
@@ -401,6 +403,7 @@ impl Unit {
             form: Form::Declared,
             command,
             description: None,
+            autostart: true,
             oneshot: None,
             always: false,
             after: Vec::new(),

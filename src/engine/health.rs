@@ -63,6 +63,9 @@ impl Engine {
         if state.wanted == Wanted::Held && !well {
             return Health::Degraded;
         }
+        if state.wanted == Wanted::Idle {
+            return Health::Ready;
+        }
         // Only the result of the last run of a job counts.
         if node.is_scheduled() && self.ended(id).is_none() {
             return Health::Ready;

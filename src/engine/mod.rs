@@ -188,6 +188,7 @@ impl Engine {
         let mut states: Vec<State> = graph.ids().map(|_| State::new(Tick::ZERO)).collect();
         for id in graph.ids() {
             states[id.0].due = graph.runs_at_start(id);
+            states[id.0].wanted = wanted_at_first(&graph, id);
         }
         Self {
             graph,
@@ -486,4 +487,9 @@ impl Engine {
             self.graph.node(*id).unit.stage != Stage::Async && self.states[id.0].pid().is_some()
         })
     }
+}
+
+/// Returns what is wanted of a unit that comes into the run.
+fn wanted_at_first(graph: &Graph, id: UnitId) -> Wanted {
+    if graph.node(id).idle { Wanted::Idle } else { Wanted::Up }
 }

@@ -1,6 +1,6 @@
 //! The wait policies: when the run ends by itself, and with which status.
 
-use super::{Action, Cause, Ended, Engine, Tick};
+use super::{Action, Cause, Ended, Engine, Tick, Wanted};
 use crate::config::{OnFailure, Stage, WaitPolicy};
 use crate::graph::UnitId;
 use crate::status;
@@ -12,7 +12,7 @@ impl Engine {
             return self.ask_tests(now, actions);
         }
         // If nothing else is meant to run on, the run is there for its schedules.
-        let has_schedules = || self.graph.ids().any(|id| self.graph.node(id).is_scheduled());
+        let has_schedules = || self.graph.ids().any(|id| self.graph.node(id).runs_by_schedule());
         let has_services = || self.counted().any(|id| !self.graph.node(id).oneshot);
         let all_ended = self.counted().all(|id| self.ended(id).is_some())
             && (has_services() || !has_schedules());
@@ -69,7 +69,8 @@ impl Engine {
 
     fn is_counted(&self, id: UnitId) -> bool {
         let node = self.graph.node(id);
-        node.counts() && !node.is_scheduled()
+        let idle = self.states[id.0].wanted == Wanted::Idle;
+        node.counts() && !node.is_scheduled() && !idle
     }
 
     /// Returns the end of a unit, if wait policies count it: neither the success of a one-shot nor

@@ -38,13 +38,17 @@
 //! the identity, so that a run that reloads for years has only a few more identities than it ever
 //! had units at once.
 //!
+//! A unit with `autostart = false` that comes into the run is idle. If the new graph says so of a unit
+//! that has run, it runs on, also if it is replaced; and a unit that was idle starts if the new graph
+//! no longer says so.
+//!
 //! If the run stops during a reload, the old graph is the only one, and the reload ends: all units
 //! of the old graph stop, and those of the new one have not begun.
 
 use std::rc::Rc;
 
 use super::unit::{Phase, State, Verdict, Wanted, Why};
-use super::{Action, Asker, Ended, Engine, Event, Fact, How, Refusal, Run, Tick};
+use super::{Action, Asker, Ended, Engine, Event, Fact, How, Refusal, Run, Tick, wanted_at_first};
 use crate::config::Stage;
 use crate::graph::{Graph, UnitId};
 
@@ -363,9 +367,27 @@ impl Engine {
             stays[id.0] = false;
         }
         self.states.resize(graph.nodes.len(), State::new(self.now));
-        for id in graph.ids().filter(|id| !stays[id.0]) {
+        for id in graph.ids() {
+            let idle = graph.node(id).idle;
+            // Somebody has asked for it, or for a unit that stands on it.
+            let asked_for = stays[id.0] && self.graph.node(id).idle || self.has_job(id);
             let state = &mut self.states[id.0];
-            let wanted = if state.wanted == Wanted::Held { Wanted::Held } else { Wanted::Up };
+            if stays[id.0] {
+                // What has not run yet follows the new graph.
+                let waits = state.phase() == Phase::Waiting && !state.started && !asked_for;
+                match state.wanted {
+                    Wanted::Idle if !idle => state.wanted = Wanted::Up,
+                    Wanted::Up if idle && waits => state.wanted = Wanted::Idle,
+                    Wanted::Up | Wanted::Idle | Wanted::Down | Wanted::Held => {}
+                }
+                continue;
+            }
+            // What has run goes on, whoever has started it.
+            let wanted = match state.wanted {
+                Wanted::Held => Wanted::Held,
+                Wanted::Down if idle && state.started => Wanted::Up,
+                Wanted::Up | Wanted::Idle | Wanted::Down => wanted_at_first(&graph, id),
+            };
             if !self.unkillable.contains(&id) {
                 *state = State::new(self.now);
                 state.wanted = wanted;

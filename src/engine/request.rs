@@ -11,6 +11,11 @@
 //! restarted together with starts it again; only another request does. When the run stops, no unit
 //! is wanted any more: `Down`.
 //!
+//! **A unit that does not start by itself** is wanted `Idle` until somebody asks for it: it waits, no
+//! wait policy counts it, and it is as it should be. A start ends that for the unit, and for those of
+//! its kind that it stands on; from then on they are units like any others. Cancelling the start of
+//! such a unit takes it back as long as it has no process, and a stop has nothing to do.
+//!
 //! **A unit that is stopped by hand has not ended.** It waits (`Phase::Waiting`), as it did before its
 //! first start. So no wait policy counts it, and a failure of its stop is not a failure of the unit.
 //! Units that are `after` its end go on waiting, as does the next unit in the foreground; units that
@@ -174,6 +179,8 @@ pub(crate) enum JobEnd {
 struct Before {
     /// Whether somebody had stopped it.
     held: bool,
+    /// Whether nobody had asked for it.
+    idle: bool,
     /// Its end, if it had ended.
     ended: Option<Ended>,
     /// Whether it was due by its schedule.
@@ -358,7 +365,7 @@ impl Engine {
             None => {
                 let done = match task {
                     Task::Start => self.stands_up(id),
-                    Task::Stop => self.is_held(id) && self.is_down(id),
+                    Task::Stop => self.is_held(id) && self.is_down(id) || self.is_asleep(id),
                     Task::Restart | Task::Reload => false,
                 };
                 if done {
@@ -369,7 +376,8 @@ impl Engine {
         self.jobs.last += 1;
         let number = self.jobs.last;
         let due = self.states[id.0].due;
-        let before = Before { held: self.is_held(id), ended: self.ended(id), due };
+        let (held, idle) = (self.is_held(id), self.is_asleep(id));
+        let before = Before { held, idle, ended: self.ended(id), due };
         self.jobs.open.push(Job { number, unit: id, task, before, ordered });
         match (task, self.states[id.0].phase()) {
             // It is told to stop when it is its turn.
@@ -423,14 +431,14 @@ impl Engine {
     fn put_back(&mut self, now: Tick, job: Job, actions: &mut Vec<Action>) {
         let id = job.unit;
         self.end_own_reload(id, actions);
-        let Before { held, ended, due } = job.before;
+        let Before { held, idle, ended, due } = job.before;
         match job.task {
             Task::Stop if !held && self.ended(id).is_none() => {
                 return self.bring_up(now, id, Task::Start, actions);
             }
             // What has ended stays so.
             Task::Stop if !held => return self.states[id.0].wanted = Wanted::Up,
-            Task::Start | Task::Restart if held || ended.is_some() => {}
+            Task::Start | Task::Restart if held || idle || ended.is_some() => {}
             // What had been waiting for its time waits for it again.
             Task::Start | Task::Restart if self.states[id.0].phase() == Phase::Waiting => {
                 return self.states[id.0].due = due;
@@ -440,6 +448,10 @@ impl Engine {
         match (self.states[id.0].phase(), ended) {
             (Phase::Running { .. }, _) if self.states[id.0].verdict.is_none() => {}
             (Phase::Watching | Phase::Done(_), _) => {}
+            (Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. }, None) if idle => {
+                self.transition(id, Phase::Waiting, Why::Asked);
+                (self.states[id.0].wanted, self.states[id.0].due) = (Wanted::Idle, false);
+            }
             (Phase::Waiting | Phase::Retrying { .. } | Phase::Backoff { .. }, Some(ended)) => {
                 let again = Ended { place: self.ends, ..ended };
                 self.ends += 1;
@@ -519,7 +531,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let state = &mut self.states[id.0];
-        let was_held = std::mem::replace(&mut state.wanted, Wanted::Up) == Wanted::Held;
+        let before = std::mem::replace(&mut state.wanted, Wanted::Up);
+        let was_held = before == Wanted::Held;
+        self.wake_up(id);
+        let state = &mut self.states[id.0];
         match state.phase() {
             // Some of its leftovers may still be there.
             Phase::Waiting if was_held => self.start_anew(now, id, actions),
@@ -543,6 +558,27 @@ impl Engine {
                 self.start_anew(now, id, actions);
             }
         }
+    }
+
+    /// Starts the units that a unit stands on and that nobody had asked for, if only by way of
+    /// others.
+    fn wake_up(&mut self, id: UnitId) {
+        let mut next = vec![id];
+        while let Some(one) = next.pop() {
+            let needs = self.graph.node(one).needs.iter().filter(|need| need.written);
+            for other in needs.map(|need| need.unit).collect::<Vec<_>>() {
+                if self.is_asleep(other) {
+                    self.states[other.0].wanted = Wanted::Up;
+                    self.changed.push_back(other);
+                    next.push(other);
+                }
+            }
+        }
+    }
+
+    /// Returns whether a unit does not start because nobody has asked for it.
+    pub(super) fn is_asleep(&self, id: UnitId) -> bool {
+        self.states[id.0].wanted == Wanted::Idle
     }
 
     /// Starts a unit that has run before, once all of it is gone.
@@ -576,6 +612,11 @@ impl Engine {
                 _,
             ) => false,
         }
+    }
+
+    /// Returns whether a request for a unit is at work.
+    pub(super) fn has_job(&self, id: UnitId) -> bool {
+        self.jobs.open.iter().any(|job| job.unit == id)
     }
 
     /// Returns whether somebody has stopped a unit.

@@ -6,7 +6,7 @@
 //! if it is a one-shot; but no longer than tests would have waited, and not for units that tests
 //! have waited for in vain.
 
-use super::unit::{Calm, Phase, Verdict};
+use super::unit::{Calm, Phase, Verdict, Wanted};
 use super::{Action, Engine, Fact, Finding, Lack, Tick, limits};
 use crate::config::{Condition, Stage};
 use crate::graph::{Need, UnitId, points};
@@ -59,6 +59,7 @@ impl Engine {
         });
         match state.phase() {
             Phase::Done(_) => None,
+            _ if state.wanted == Wanted::Idle => None,
             _ if condemned.is_some() => condemned,
             Phase::Running { .. } | Phase::Watching
                 if node.unit.ready.is_some() && !state.watch.ready =>

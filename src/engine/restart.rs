@@ -115,7 +115,7 @@ impl Engine {
         let comes = match state.wanted {
             Wanted::Up => self.ended(id).is_none() && self.graph.ids().any(|one| one == id),
             Wanted::Down => self.is_reloading() && self.ended(id).is_none(),
-            Wanted::Held => false,
+            Wanted::Held | Wanted::Idle => false,
         };
         state.pid().is_some() || comes
     }
@@ -215,7 +215,7 @@ impl Engine {
             match wanted {
                 Wanted::Up => self.rest(now, id, now, Why::Exited, actions),
                 Wanted::Down => self.transition(id, Phase::Waiting, Why::Reloaded),
-                Wanted::Held => self.transition(id, Phase::Waiting, Why::Asked),
+                Wanted::Held | Wanted::Idle => self.transition(id, Phase::Waiting, Why::Asked),
             }
             return;
         }

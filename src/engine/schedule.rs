@@ -12,6 +12,8 @@
 //! run has not begun, because its conditions do not hold or because it is started again after a
 //! failure, there is nothing to stop, and this run is left out in any case.
 //!
+//! A unit with `autostart = false` is never due: it runs only if somebody asks for it.
+//!
 //! A unit that somebody holds is not due, and nobody is told. A start by hand ends the hold and runs
 //! the unit at once. Before boot has finished, in a test run, and when the run stops, nothing is due;
 //! a test may run the unit, as a start by hand does (`testing`).
@@ -34,6 +36,9 @@ impl Engine {
         let Some(schedule) = self.graph.node(id).unit.schedule.as_ref().filter(|_| here) else {
             return;
         };
+        if !self.graph.node(id).unit.autostart {
+            return;
+        }
         let overlap = schedule.overlap;
         if self.run != Run::Up || self.graph.testing || self.states[id.0].wanted != Wanted::Up {
             return;

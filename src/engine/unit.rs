@@ -123,6 +123,8 @@ pub(crate) enum Wanted {
     Down,
     /// Somebody has stopped the unit, and only another request starts it again.
     Held,
+    /// Nobody has asked for the unit, which does not start by itself.
+    Idle,
 }
 
 /// The reason why a unit is in its phase.

@@ -156,6 +156,9 @@ impl Graph {
                 let job = job.and_then(|job| index.get(&job.value));
                 nodes[ids[at].0].job = job.map(|other| ids[*other]);
             }
+        }
+        mark_idle(&mut nodes);
+        if config.testing.is_some() {
             testing::complete(&mut nodes);
         }
         let find = |unit: &UnitRef| index.get(&unit.value).map(|at| ids[*at]);
@@ -475,6 +478,7 @@ fn node(unit: &Unit, declared: usize, awaited: bool) -> Node {
     Node {
         declared,
         oneshot: unit.oneshot.unwrap_or(implied),
+        idle: false,
         ends: false,
         needs: Vec::new(),
         dependents: Vec::new(),
@@ -515,6 +519,25 @@ fn slowest(nodes: &[Node]) -> Origin {
     let written = nodes.iter().filter(|node| !written_stop(node).is_zero());
     let slowest = written.max_by_key(|node| written_stop(node));
     slowest.map_or(Origin::Default, |node| node.unit.origin.clone())
+}
+
+/// Marks the units that nobody starts: with `autostart = false`, and without a unit that starts and
+/// waits for them, if only by way of others. Whoever runs when everything has stopped starts nothing.
+fn mark_idle(nodes: &mut [Node]) {
+    let starts = |node: &&Node| node.unit.autostart && node.unit.stage != Stage::Halt;
+    let mut next: Vec<&Node> = nodes.iter().filter(starts).collect();
+    let mut started: Vec<bool> = nodes.iter().map(|node| node.unit.autostart).collect();
+    while let Some(node) = next.pop() {
+        let needs = node.needs.iter().filter(|need| need.written).map(|need| need.unit);
+        for other in needs.chain(node.victim) {
+            if !std::mem::replace(&mut started[other.0], true) {
+                next.push(&nodes[other.0]);
+            }
+        }
+    }
+    for (node, started) in nodes.iter_mut().zip(started) {
+        node.idle = !started;
+    }
 }
 
 /// Returns the time that the configuration gives a unit to stop, its `post_stop` included.

@@ -52,6 +52,9 @@ pub(crate) struct Node {
     pub declared: usize,
     /// Whether the unit is a one-shot, whose success does not end the run.
     pub oneshot: bool,
+    /// Whether the unit does not start before somebody asks for it: it has `autostart = false`, and
+    /// no unit that starts waits for it.
+    pub idle: bool,
     /// Whether a test run fails if the unit does not end. This holds for units with
     /// `oneshot = true`, and for those whose success another unit waits for.
     pub ends: bool,
@@ -108,6 +111,12 @@ impl Node {
     #[must_use]
     pub(crate) fn is_scheduled(&self) -> bool {
         self.unit.schedule.is_some()
+    }
+
+    /// Returns whether the schedule of the unit, if it has one, starts it.
+    #[must_use]
+    pub(crate) fn runs_by_schedule(&self) -> bool {
+        self.is_scheduled() && self.unit.autostart
     }
 
     /// Returns whether the unit has no readiness check.
@@ -231,7 +240,8 @@ impl Graph {
     /// Returns whether a unit runs when the run begins although it has a schedule.
     pub(crate) fn runs_at_start(&self, id: UnitId) -> bool {
         let schedule = self.node(id).unit.schedule.as_ref();
-        !self.testing && schedule.is_some_and(|schedule| schedule.at_start)
+        let autostart = self.node(id).unit.autostart;
+        !self.testing && autostart && schedule.is_some_and(|schedule| schedule.at_start)
     }
 
     /// Returns the identities of all units, in order.

@@ -169,8 +169,8 @@ fn all_units(nodes: &[Node]) -> Vec<(UnitId, Condition)> {
     let mut sync_is_over = false;
     for (at, node) in nodes.iter().enumerate() {
         match node.unit.stage {
-            // A test run has no schedules.
-            _ if node.is_scheduled() => continue,
+            // A test run has no schedules, and nobody who asks for units.
+            _ if node.is_scheduled() || node.idle => continue,
             Stage::Async => {}
             // A unit that comes after a foreground service never starts while the service runs.
             Stage::Sync if sync_is_over => continue,

@@ -161,6 +161,8 @@ fn supervise(
         reporter.observed(&graph, &Observed::NothingToRun(&loaded.config.work_dir));
     } else if graph.order.iter().all(|id| graph.node(*id).is_outside()) {
         reporter.observed(&graph, &Observed::OnlyExternal);
+    } else if graph.order.iter().all(|id| graph.node(*id).is_outside() || graph.node(*id).idle) {
+        reporter.observed(&graph, &Observed::OnlyIdle);
     }
     let wait = loaded.config.wait.trivialrc();
     reporter.observed(&graph, &Observed::WaitPolicy(wait));

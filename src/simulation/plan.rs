@@ -119,6 +119,7 @@ pub(super) struct Asked {
 
 /// One unit.
 #[derive(Clone, PartialEq, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub(super) struct Unit {
     pub stage: Stage,
     pub form: Form,
@@ -130,6 +131,7 @@ pub(super) struct Unit {
     pub oneshot: Option<bool>,
     /// Whether it is a halt unit that also runs if boot failed.
     pub always: bool,
+    pub autostart: bool,
     pub success: Option<Vec<u8>>,
     pub on_failure: OnFailure,
     pub stop_signal: Option<Signal>,
@@ -364,6 +366,7 @@ impl Unit {
             after: Vec::new(),
             oneshot: None,
             always: false,
+            autostart: true,
             success: None,
             on_failure: OnFailure::Policy,
             stop_signal: None,
@@ -473,7 +476,10 @@ impl Plan {
 
     /// Returns whether a unit is due when it comes into the run.
     pub(super) fn runs_at_start(&self, at: usize) -> bool {
-        self.drill.is_none() && self.units[at].schedule.is_some_and(|(_, at_start)| at_start)
+        let unit = &self.units[at];
+        self.drill.is_none()
+            && unit.autostart
+            && unit.schedule.is_some_and(|(_, at_start)| at_start)
     }
 
     /// Returns whether a unit is in this graph.

@@ -134,6 +134,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     of(&|unit| unit.shell = false);
     of(&|unit| unit.oneshot = None);
     of(&|unit| unit.always = false);
+    of(&|unit| unit.autostart = true);
     of(&|unit| unit.success = None);
     of(&|unit| unit.on_failure = plain.on_failure);
     of(&|unit| unit.stop_signal = None);

@@ -237,7 +237,7 @@ fn written(whole: &Plan, it: &Unit) -> String {
         };
     }
     let plain = Unit::plain(it.stage);
-    differences!(text, it, plain, form shell oneshot always success on_failure stop_signal stop_timeout
+    differences!(text, it, plain, form shell autostart oneshot always success on_failure stop_signal stop_timeout
         stop_to stop_exec reload pre_start post_stop outside ready health restart max_runtime schedule test);
     if it.renewal != Renewal::Kept {
         let _ = write!(text, " {:?};", it.renewal);

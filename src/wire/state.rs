@@ -82,7 +82,7 @@ pub(crate) struct UnitState {
     /// The phase: `waiting`, `retrying`, `starting`, `running`, `watching`, `stopping`, `finishing`,
     /// `backoff` or `ended`.
     pub phase: String,
-    /// The wanted state: `up`, `down` or `held`.
+    /// The wanted state: `up`, `down`, `held` or `idle`.
     pub wanted: String,
     /// The time since the unit entered its phase, in milliseconds.
     pub since_ms: u64,
@@ -129,7 +129,7 @@ pub(crate) struct UnitState {
 
 impl UnitState {
     /// The words for the states, as `docs/control.md` has them.
-    pub(crate) const STATES: [&str; 14] = [
+    pub(crate) const STATES: [&str; 15] = [
         "waiting",
         "scheduled",
         "retrying",
@@ -141,6 +141,7 @@ impl UnitState {
         "stopping",
         "finishing",
         "backoff",
+        "idle",
         "held",
         "failed",
         "ended",
@@ -148,7 +149,8 @@ impl UnitState {
 
     /// Returns whether the unit is where it should be.
     pub(crate) fn is_up(&self) -> bool {
-        self.why.is_none() && (self.phase != "waiting" || self.is_scheduled())
+        self.why.is_none()
+            && (self.phase != "waiting" || self.is_scheduled() || self.wanted == "idle")
     }
 
     /// Returns whether the unit waits for the next time of its schedule.
@@ -162,6 +164,7 @@ impl UnitState {
     pub(crate) fn state(&self) -> &str {
         match (self.wanted.as_str(), self.phase.as_str(), self.ready) {
             ("held", ..) => "held",
+            ("idle", ..) => "idle",
             _ if self.is_scheduled() => "scheduled",
             (_, "running", _) if self.reloading => "reloading",
             (_, "running" | "watching", Some(true)) => "ready",

@@ -22,6 +22,8 @@ pub(crate) enum Observed<'a> {
     WaitPolicy(&'a str),
     /// There is neither a unit nor a command.
     NothingToRun(&'a std::path::Path),
+    /// Nothing starts: all units wait until somebody asks for them.
+    OnlyIdle,
     /// All units are external: trc starts nothing.
     OnlyExternal,
     /// trc could not make itself the parent of orphans.
@@ -131,6 +133,10 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
                 "there is nothing to run: no unit in trc.toml or trc.d of {}, and no command{advice}",
                 directory.display()
             );
+            Line::of_run(Level::Warn, EventName::Nothing, message)
+        }
+        Observed::OnlyIdle => {
+            let message = "nothing starts by itself: all units have `autostart = false`".to_owned();
             Line::of_run(Level::Warn, EventName::Nothing, message)
         }
         Observed::OnlyExternal => {

@@ -32,6 +32,9 @@ pub(crate) fn standing(
     if unit.wanted == Wanted::Held {
         return Some("was stopped by hand".to_owned());
     }
+    if unit.wanted == Wanted::Idle {
+        return None;
+    }
     let watched = || match unit.ready {
         _ if unit.sick => Some(format!("is not healthy{}", because(Purpose::Health))),
         Some(false) => Some(format!("is not ready yet{}", because(Purpose::Ready))),

@@ -73,7 +73,7 @@ const WORDS: &[Word] = words! {
             r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#;
         "disabled" => enabled: "enabled = false";
         "profile" => profiles: r#"profiles = ["debug"]"#;
-        "autostart" => enabled: "enabled = true";
+        "manual ondemand lazy" => autostart: "autostart = false";
         "remainafterexit once" => oneshot: "oneshot = true";
         "numprocs replicas scale deploy" => instances: "instances = 4";
         "image build ports expose volumes volumemounts networks network hostname containername labels resources readonly mounts secrets configs" =>

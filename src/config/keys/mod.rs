@@ -175,6 +175,9 @@ keys! {
 
 keys! {
     UNIT_KEYS, unit_keys(Unit) {
+        /// `false`: the unit starts only [if somebody asks for it](#units-that-do-not-start-by-themselves),
+        /// or if a unit that starts is `after` it
+        autostart: Boolean = get(boolean), "true", "false";
         /// the unit is meant to exit by itself; its success does not end the run
         oneshot: Boolean = get(boolean),
             "true for boot and halt units, and if another unit waits for this one with `succeeded` or `exited`",

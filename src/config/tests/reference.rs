@@ -58,7 +58,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
         // Only halt units have this key.
         let path = if *name == "always" { path.replace("sync", "halt") } else { path };
         // Only async units have these keys and those in them.
-        let of_async = path.contains(".schedule") || *name == "instances";
+        let of_async = path.contains(".schedule") || ["instances", "autostart"].contains(name);
         let path = if of_async { path.replace("sync.x", "async.x") } else { path };
         // The other keys that make the unit complete.
         let others =

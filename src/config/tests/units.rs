@@ -272,6 +272,18 @@ fn a_hook_is_a_command_or_a_table_and_later_layers_change_its_keys() {
 }
 
 #[test]
+fn only_a_unit_in_the_background_may_wait_until_somebody_starts_it() {
+    let of =
+        |unit: &str| Case::new().toml(&format!("[{unit}]\nexec = 'x'\nautostart = false")).errors();
+    assert_eq!(of("async.a"), Vec::<String>::new());
+    for unit in ["sync.a", "boot.a", "halt.a"] {
+        let errors = of(unit);
+        let said = |error: &String| error.contains("only async units can wait until somebody");
+        assert!(errors.iter().any(said), "{errors:?}");
+    }
+}
+
+#[test]
 fn a_hook_needs_a_command_and_a_unit_that_runs_one() {
     for (toml, message) in [
         ("[async.web]\nexec = 'x'\npre_start.within = '1s'", "`pre_start` needs an `exec`"),

@@ -70,7 +70,7 @@ fn the_words_of_others_are_told_with_an_example() {
         ("LimitNOFILE ulimits", "in trc this is `limits`: limits = { nofile = 65536 }"),
         ("uid", "in trc this is `user`: user = \"www-data\""),
         ("ExecStartPre prestart", "in trc this is `pre_start`: pre_start = \"shop migrate\""),
-        ("autostart", "in trc this is `enabled`: enabled = true"),
+        ("manual onDemand", "in trc this is `autostart`: autostart = false"),
         (
             "image ports volumes",
             "this belongs in the configuration of the container engine; trc runs inside the container",

@@ -100,7 +100,7 @@ fn usual(state: &str) -> Look {
         "held" => Look::Asked,
         "ready" | "running" => Look::Good,
         "failed" | "backoff" => Look::Bad,
-        "waiting" | "scheduled" | "ended" => Look::Dim,
+        "waiting" | "scheduled" | "idle" | "ended" => Look::Dim,
         _ => Look::Pending,
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn chain(trc: &Trc, unit: &str) -> Result<Vec<UnitState>, NoAnswer> {
 
 /// Returns the unit that another one waits for.
 pub(super) fn blocks<'u>(unit: &UnitState, all: &'u [UnitState]) -> Option<&'u UnitState> {
-    if unit.phase != "waiting" || unit.wanted == "held" {
+    if unit.phase != "waiting" || ["held", "idle"].contains(&unit.wanted.as_str()) {
         return None;
     }
     if let Some(name) = &unit.waits_for {
@@ -101,7 +101,7 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
         for path in &unit.changed_files {
             line("changed:", &format!("{path}, since its start; `trcctl reload` restarts it"));
         }
-        if unit.wanted == "held" {
+        if ["held", "idle"].contains(&unit.wanted.as_str()) {
             line("to do:", &format!("trcctl start {}", unit.name));
         }
         if !unit.is_up() {

@@ -1,5 +1,6 @@
 //! Tests of whole runs in virtual time.
 
+mod autostart;
 mod exit;
 mod hooks;
 mod leftovers;

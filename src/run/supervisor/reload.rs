@@ -140,7 +140,8 @@ impl Supervisor {
         for id in graph.ids() {
             let unit = &graph.node(id).unit;
             if !old.contains(&id) {
-                steps.push(whole(unit, Does::Start));
+                let idle = graph.node(id).idle;
+                steps.push(whole(unit, if idle { Does::Apply } else { Does::Start }));
                 continue;
             }
             let mut keys = of_units.get(&unit.declared_id()).cloned().unwrap_or_default();
@@ -169,7 +170,9 @@ impl Supervisor {
                 }
             }
             let Some(class) = keys.iter().map(|(_, class)| *class).max() else { continue };
+            let sleeps = self.engine.unit_snapshot(id).wanted == Wanted::Idle;
             let does = match class {
+                Class::Live | Class::Start if sleeps && !graph.node(id).idle => Does::Start,
                 Class::Live | Class::Start => Does::Apply,
                 Class::Restart => Does::Restart,
                 Class::Never => Does::Nothing,

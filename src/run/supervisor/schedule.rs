@@ -225,7 +225,7 @@ impl Supervisor {
     /// Returns whether there are schedules to keep now.
     fn has_schedules(&self) -> bool {
         let graph = &self.graph;
-        self.engine.busy().is_none() && graph.ids().any(|id| graph.node(id).is_scheduled())
+        self.engine.busy().is_none() && graph.ids().any(|id| graph.node(id).runs_by_schedule())
     }
 
     /// Takes in that a time has come, or that somebody has set the clock.
@@ -291,7 +291,9 @@ impl Supervisor {
         self.schedules.known = true;
         let mut before = std::mem::take(&mut self.schedules.units);
         for id in self.graph.ids() {
-            let Some(schedule) = &self.graph.node(id).unit.schedule else { continue };
+            let node = self.graph.node(id);
+            let schedule = node.unit.schedule.as_ref().filter(|_| node.runs_by_schedule());
+            let Some(schedule) = schedule else { continue };
             let Some(when) = schedule.when.as_ref().map(|when| when.value.clone()) else {
                 continue;
             };

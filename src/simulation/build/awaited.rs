@@ -29,7 +29,8 @@ pub(in crate::simulation) fn complete(plan: &Plan, units: &mut [Term]) {
     let last = sync.clone().position(|at| !units[*at].oneshot);
     let sync = sync.take(last.map_or(usize::MAX, |last| last + 1));
     let all = order.iter().filter(|at| stage(**at) == Stage::Async).chain(sync).copied();
-    let all: Vec<usize> = all.filter(|at| plan.units[*at].schedule.is_none()).collect();
+    let all: Vec<usize> =
+        all.filter(|at| plan.units[*at].schedule.is_none() && !units[*at].idle).collect();
     for at in (0..units.len()).filter(|at| stage(*at) == Stage::Test) {
         if !units[at].here {
             continue;

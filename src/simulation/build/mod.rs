@@ -102,6 +102,7 @@ fn config(plan: &Plan, generation: Generation) -> Config {
         let timeout = Duration::from_secs(1);
         Unit {
             form: unit.form,
+            autostart: unit.autostart,
             oneshot: unit.oneshot,
             always: unit.always,
             after: after
@@ -200,11 +201,14 @@ pub(in crate::simulation) struct Terms {
 }
 
 #[derive(Clone, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is so or not")]
 pub(in crate::simulation) struct Term {
     /// Whether it is in this graph.
     pub here: bool,
     pub oneshot: bool,
     pub needs: Vec<(usize, Condition)>,
+    /// Whether it does not start before somebody asks for it.
+    pub idle: bool,
     /// Whether the configuration says that it is meant to end.
     pub ends: bool,
     /// If it is a test, the units that must have run for a moment or have ended.
@@ -273,6 +277,7 @@ impl Terms {
                 units[*other].followers.push(at);
             }
         }
+        sleep(plan, &mut units);
         awaited::complete(plan, &mut units);
         let chain = (0..units.len())
             .filter(|at| units[*at].here)
@@ -286,6 +291,28 @@ impl Terms {
         let mut by_id = order.clone();
         by_id.sort_by_key(|at| plan.units[*at].stage);
         Self { units, order, by_id, budget }
+    }
+}
+
+/// Marks the units that do not start by themselves, and that no unit needs that starts.
+fn sleep(plan: &Plan, units: &mut [Term]) {
+    for (at, unit) in plan.units.iter().enumerate() {
+        units[at].idle = !unit.autostart;
+    }
+    // One more round for each unit that may be behind another.
+    for _ in 0..units.len() {
+        for at in 0..units.len() {
+            let unit = &plan.units[at];
+            if !units[at].here || units[at].idle || unit.stage == Stage::Halt {
+                continue;
+            }
+            let victim = unit.test.and_then(|test| test.fault).map(|(victim, _)| victim);
+            let needs: Vec<usize> =
+                units[at].needs.iter().map(|(on, _)| *on).chain(victim).collect();
+            for on in needs {
+                units[on].idle = false;
+            }
+        }
     }
 }
 

@@ -335,6 +335,8 @@ fn unit(random: &mut Random) -> Unit {
     watched(random, &mut unit);
     if !unit.outside {
         hooks(&mut random.apart(11), &mut unit);
+        let asked_for = stage == Stage::Async && random.apart(12).chance(12);
+        unit.autostart = !asked_for;
     }
     unit
 }

@@ -307,6 +307,12 @@ const MUTANTS: &[Mutant] = &[
                 Some(hook.within.unwrap_or(Duration::from_mins(1)) + Duration::from_secs(1));
         }
     }),
+    graph("starts units that nobody has asked for", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.idle = false);
+    }),
+    graph("does not start units that others need", |graph| {
+        graph.nodes.iter_mut().for_each(|node| node.idle = !node.unit.autostart);
+    }),
     graph("runs no pre_start", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.unit.pre_start = None);
     }),

@@ -159,6 +159,7 @@ impl Witness<'_> {
         };
         expect_of(at, !self.is_idle(at), "a unit with a schedule waits until it is due")?;
         expect_of(at, !self.units[at].held, "a held unit is not started")?;
+        expect_of(at, !self.units[at].idle, "a unit does not start if nobody has asked for it")?;
         expect_of(at, !self.units[at].going, "a unit that has to go is not started")?;
         expect_of(at, !self.units[at].given_up, "no unit ever runs twice")?;
         expect_of(at, !unit.outside, "an external unit is not started")?;
@@ -353,6 +354,7 @@ impl Witness<'_> {
             "only a unit that waits can wait in vain",
         )?;
         expect_of(at, !self.is_idle(at), "a unit with a schedule waits until it is due")?;
+        expect_of(at, !self.units[at].idle, "a unit does not start if nobody has asked for it")?;
         expect_of(at, self.is_its_turn(at), "a unit that waits in vain fails in its own phase")?;
         let is_test = self.plan.units[at].stage == Stage::Test;
         let blames =

@@ -58,6 +58,7 @@ struct Job {
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Before {
     held: bool,
+    idle: bool,
     /// If the unit had ended, its status, and that of its own process.
     over: Option<(u8, Option<u8>)>,
     /// Whether it was due by its schedule.
@@ -210,6 +211,7 @@ impl Witness<'_> {
             self.supersede(at);
         } else if task == Task::Start && self.is_met(at, task)
             || task == Task::Stop && self.units[at].held && self.gone(at)
+            || task == Task::Stop && self.units[at].idle
         {
             self.mark(Mark::NothingToDo);
             return Answer::Unchanged;
@@ -217,7 +219,7 @@ impl Witness<'_> {
         self.asked.last += 1;
         let seen = &self.units[at];
         let over = (seen.stand == Stand::Over).then_some((seen.status, self.own[at]));
-        let before = Before { held: seen.held, over, due: seen.due };
+        let before = Before { held: seen.held, idle: seen.idle, over, due: seen.due };
         let (number, settled) = (self.asked.last, None);
         self.asked.open.push(Job { number, at, task, before, ordered, settled });
         let told = self.units[at].told.is_some();
@@ -287,6 +289,10 @@ impl Witness<'_> {
     }
 
     pub(in crate::simulation) fn starts_by_hand(&mut self, at: usize, task: Task) {
+        if std::mem::take(&mut self.units[at].idle) {
+            self.mark(Mark::IdleAskedFor);
+        }
+        self.wakes(at);
         let was_held = std::mem::take(&mut self.units[at].held);
         if was_held {
             self.mark(Mark::HoldEnded);
@@ -323,6 +329,24 @@ impl Witness<'_> {
                 self.mark(Mark::StartedAnew);
             }
         }
+    }
+
+    /// The units that a unit needs are asked for with it.
+    fn wakes(&mut self, at: usize) {
+        let mut needed = vec![at];
+        while let Some(one) = needed.pop() {
+            for (on, _) in self.terms.units[one].needs.clone() {
+                if std::mem::take(&mut self.units[on].idle) {
+                    self.mark(Mark::IdleNeeded);
+                    needed.push(on);
+                }
+            }
+        }
+    }
+
+    /// Returns whether a job for a unit is not done.
+    pub(super) fn has_job(&self, at: usize) -> bool {
+        self.asked.open.iter().any(|job| job.at == at)
     }
 
     /// Starts a unit that has ended.
@@ -364,7 +388,7 @@ impl Witness<'_> {
             && seen.watch.since.is_some()
             && seen.fault.is_none()
             && seen.told.is_none();
-        let Before { held, over, due } = before;
+        let Before { held, idle, over, due } = before;
         match (task, over, seen.stand) {
             (Task::Stop, _, Stand::Over) if !held => self.units[at].held = false,
             (_, _, Stand::Over | Stand::Watching) | (Task::Reload, ..) => {}
@@ -373,7 +397,16 @@ impl Witness<'_> {
                 self.starts_by_hand(at, Task::Start);
             }
             (Task::Stop, ..) => self.mark(Mark::CancelledForNothing),
-            (Task::Start | Task::Restart, None, stand) if !held => {
+            (
+                Task::Start | Task::Restart,
+                None,
+                Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_),
+            ) if idle => {
+                let seen = &mut self.units[at];
+                (seen.stand, seen.forks, seen.idle, seen.due) = (Stand::Waiting, 0, true, false);
+                self.mark(Mark::IdleAgain);
+            }
+            (Task::Start | Task::Restart, None, stand) if !held && !idle => {
                 if stand == Stand::Waiting {
                     self.units[at].due = due;
                 }

@@ -100,7 +100,11 @@ impl Witness<'_> {
             }
             Event::Settled { words } => {
                 if words.is_some() {
-                    self.terms = Terms::of(self.plan, Generation::Second);
+                    let old = std::mem::replace(
+                        &mut self.terms,
+                        Terms::of(self.plan, Generation::Second),
+                    );
+                    self.falls_asleep(&old);
                     self.renewed.is_second();
                     self.mark(Mark::NewGraph);
                 }
@@ -263,7 +267,8 @@ impl Witness<'_> {
         } else if self.phase == Phase::Up
             && !self.is_due()
             && !self.has_to_go_back()
-            && let Some(status) = policy::verdict(self.plan, &self.terms, &self.ends)
+            && let Some(status) =
+                policy::verdict(self.plan, &self.terms, &self.ends, &|at| self.units[at].idle)
         {
             self.decide(status, Mark::of_policy(self.plan.wait));
         }

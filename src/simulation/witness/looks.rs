@@ -65,6 +65,7 @@ impl Witness<'_> {
         });
         match seen.stand {
             Stand::Over => None,
+            _ if seen.idle => None,
             _ if condemned.is_some() => condemned,
             Stand::Watching => not_ready.then_some(Lack::NotReady),
             Stand::Finishing if self.terms.units[at].ends => Some(Lack::StillRuns),

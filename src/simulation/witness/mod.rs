@@ -205,6 +205,10 @@ pub(in crate::simulation) struct Seen {
     pub fault: Option<Fault>,
     /// Whether somebody has stopped it, and nobody has asked for it since.
     pub held: bool,
+    /// Whether it does not start because nobody has asked for it.
+    pub idle: bool,
+    /// Whether it was to run when a new graph has let it go.
+    pub down: bool,
     /// Whether it may start, if it has a schedule.
     pub due: bool,
     /// Whether it has to run again when its last run has ended.
@@ -279,6 +283,8 @@ impl Seen {
             owes_silence: false,
             fault: None,
             held: false,
+            idle: false,
+            down: false,
             due: false,
             queued: false,
             going: false,
@@ -378,13 +384,17 @@ pub(in crate::simulation) struct Witness<'a> {
 
 impl<'a> Witness<'a> {
     pub(in crate::simulation) fn new(plan: &'a Plan) -> Self {
+        let terms = Terms::of(plan, Generation::First);
+        let seen = |at: usize| Seen {
+            due: plan.runs_at_start(at),
+            idle: terms.units[at].idle,
+            ..Seen::new()
+        };
         Self {
             plan,
-            terms: Terms::of(plan, Generation::First),
             now: Tick::ZERO,
-            units: (0..plan.units.len())
-                .map(|at| Seen { due: plan.runs_at_start(at), ..Seen::new() })
-                .collect(),
+            units: (0..plan.units.len()).map(seen).collect(),
+            terms,
             overlapped: None,
             phase: Phase::Boot,
             booted: false,

@@ -25,6 +25,7 @@ pub(in crate::simulation) fn verdict(
     plan: &Plan,
     terms: &Terms,
     ends: &[(usize, u8)],
+    idle: &dyn Fn(usize) -> bool,
 ) -> Option<u8> {
     let unit = |at: usize| &plan.units[at];
     let is = |at: usize, stage| unit(at).stage == stage;
@@ -43,12 +44,13 @@ pub(in crate::simulation) fn verdict(
             terms.units[at].here
                 && is(at, stage)
                 && unit(at).counts()
+                && !idle(at)
                 && unit(at).schedule.is_none()
                 && ends.iter().all(|(ended, _)| *ended != at)
         })
     };
     let nothing_to_wait_for =
-        !open(Stage::Async) && !open(Stage::Sync) && !lives_for_schedules(plan, terms);
+        !open(Stage::Async) && !open(Stage::Sync) && !lives_for_schedules(plan, terms, idle);
     let first_of = |stage| loud.iter().find(|(at, _)| is(*at, stage)).copied();
     let failed = |stage| loud.iter().filter(move |(at, status)| is(*at, stage) && *status != 0);
     match plan.wait {
@@ -80,9 +82,14 @@ pub(in crate::simulation) fn verdict(
 }
 
 /// Returns whether there are units with a schedule, and no service.
-pub(in crate::simulation) fn lives_for_schedules(plan: &Plan, terms: &Terms) -> bool {
+pub(in crate::simulation) fn lives_for_schedules(
+    plan: &Plan,
+    terms: &Terms,
+    idle: &dyn Fn(usize) -> bool,
+) -> bool {
     let here = (0..plan.units.len()).filter(|at| terms.units[*at].here);
-    let jobs = here.clone().filter(|at| plan.units[*at].schedule.is_some()).count();
-    let mut others = here.filter(|at| plan.units[*at].schedule.is_none());
+    let runs = |at: &usize| plan.units[*at].schedule.is_some() && plan.units[*at].autostart;
+    let jobs = here.clone().filter(runs).count();
+    let mut others = here.filter(|at| plan.units[*at].schedule.is_none() && !idle(*at));
     jobs > 0 && !others.any(|at| plan.units[at].counts() && !terms.units[at].oneshot)
 }

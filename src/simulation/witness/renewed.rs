@@ -57,6 +57,9 @@ impl Witness<'_> {
             return;
         }
         self.renewed.probation.clear();
+        for at in 0..self.units.len() {
+            self.units[at].down &= self.terms.units[at].here;
+        }
         let units = self.plan.units.iter();
         let replaced = units.map(|unit| unit.renewal == Renewal::Replaced).collect();
         let going = self.lets_go(Generation::Third, replaced);
@@ -85,6 +88,7 @@ impl Witness<'_> {
                 Stand::Waiting | Stand::Finishing | Stand::Over => {}
             }
             self.units[at].going = true;
+            self.units[at].down = !self.units[at].held && !self.units[at].idle;
         }
         going.sort_unstable();
         self.renewed.under_way = true;
@@ -159,7 +163,8 @@ impl Witness<'_> {
         }
         let target = self.renewed.target;
         (self.renewed.before, self.renewed.present) = (self.renewed.present, target);
-        self.terms = Terms::of(self.plan, target);
+        let before = std::mem::replace(&mut self.terms, Terms::of(self.plan, target));
+        self.falls_asleep(&before);
         self.mark(Mark::Reloaded);
         for at in 0..self.units.len() {
             let kept = old.contains(&at) && !self.renewed.replaced[at];
@@ -182,7 +187,7 @@ impl Witness<'_> {
                 let seen = &self.units[*at];
                 let unit = &self.plan.units[*at];
                 let wanted = unit.counts() && unit.schedule.is_none();
-                let wanted = wanted && !seen.held && !seen.given_up;
+                let wanted = wanted && !seen.held && !seen.idle && !seen.given_up;
                 wanted && (self.renewed.replaced[*at] || !old.contains(at))
             };
             self.renewed.probation = self.here().filter(changed).collect();
@@ -199,7 +204,7 @@ impl Witness<'_> {
             let seen = &self.units[*at];
             let well =
                 seen.stand == Stand::Over && seen.status == 0 && self.terms.units[*at].oneshot;
-            !well && !seen.held && !self.stands_up(*at)
+            !well && !seen.held && !seen.idle && !self.stands_up(*at)
         };
         let mut left: Vec<usize> = self.renewed.probation.iter().copied().filter(open).collect();
         let awaited = left.len();
@@ -259,6 +264,31 @@ impl Witness<'_> {
         expect(going == right, "what a new graph has changed goes when the old one comes back")
     }
 
+    /// Lets units that a new graph keeps follow its `autostart`, if they have not run yet.
+    pub(super) fn falls_asleep(&mut self, before: &Terms) {
+        for at in 0..self.units.len() {
+            let (old, new) = (&before.units[at], &self.terms.units[at]);
+            let waits = self.units[at].stand == Stand::Waiting && !self.units[at].started;
+            let replaced = self.renewed.replaced.get(at).copied().unwrap_or(false);
+            if !old.here && new.here {
+                self.units[at].idle = new.idle;
+            }
+            if !old.here || !new.here || replaced {
+                continue;
+            }
+            let wakes = self.units[at].idle && !new.idle;
+            let sleeps =
+                waits && new.idle && !old.idle && !self.units[at].held && !self.has_job(at);
+            if wakes {
+                self.units[at].idle = false;
+                self.mark(Mark::IdleNoMore);
+            } else if sleeps && !self.stops() {
+                self.units[at].idle = true;
+                self.mark(Mark::FellAsleep);
+            }
+        }
+    }
+
     /// Resets a unit to the start of the run, except for what outlasts a new graph.
     fn begins_anew(&mut self, at: usize) {
         let held = self.units[at].held;
@@ -269,7 +299,9 @@ impl Witness<'_> {
             }
             return;
         }
-        self.units[at] = Seen { held, ..Seen::new() };
+        let seen = self.units[at];
+        let idle = self.terms.units[at].idle && !held && !(seen.down && seen.started);
+        self.units[at] = Seen { held, idle, ..Seen::new() };
         self.restarts[at].clear();
         (self.ran[at], self.own[at]) = (None, None);
         self.ends.retain(|(one, _)| *one != at);

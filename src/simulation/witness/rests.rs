@@ -138,8 +138,10 @@ impl Witness<'_> {
         let turn = self.first_open(Stage::Sync);
         let waiting = |at: &usize| self.units[*at].stand == Stand::Waiting;
         let counted = |at: &usize| matches!(self.plan.units[*at].stage, Stage::Async | Stage::Sync);
-        let open =
-            |at: &usize| !self.units[*at].held && !self.units[*at].going && !self.is_idle(*at);
+        let open = |at: &usize| {
+            let seen = &self.units[*at];
+            !seen.held && !seen.idle && !seen.going && !self.is_idle(*at)
+        };
         for at in self.here().filter(counted).filter(waiting).filter(open) {
             let may = self.may_start(at);
             expect_of(at, may.is_some(), "a unit that waits in vain fails at once")?;
@@ -229,6 +231,8 @@ impl Witness<'_> {
             expect_of(at, told.pid == pid, "a snapshot has the units that run")?;
             let held = told.wanted == Wanted::Held;
             expect_of(at, held == (seen.held && !self.stops()), "a snapshot has the holds")?;
+            let idle = told.wanted == Wanted::Idle;
+            expect_of(at, idle == (seen.idle && !self.stops()), "a snapshot has the idle units")?;
             let over = told.ended.is_some();
             expect_of(at, over == (seen.stand == Stand::Over), "a snapshot has the ends")?;
         }

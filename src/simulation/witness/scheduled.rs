@@ -14,14 +14,15 @@ impl Witness<'_> {
 
     /// Returns whether the run is there for its schedules alone.
     pub(in crate::simulation) fn lives_for_schedules(&self) -> bool {
-        super::policy::lives_for_schedules(self.plan, &self.terms)
+        super::policy::lives_for_schedules(self.plan, &self.terms, &|at| self.units[at].idle)
     }
 
     /// Takes in that a unit is due.
     pub(in crate::simulation) fn falls_due(&mut self, at: usize) {
         let (seen, up) = (&self.units[at], self.phase == Phase::Up && !self.testing());
         let Some((overlap, _)) = self.plan.units[at].schedule else { return };
-        if !up || !self.terms.units[at].here || seen.held || seen.going {
+        let asleep = !self.plan.units[at].autostart;
+        if !up || !self.terms.units[at].here || seen.held || seen.going || asleep {
             return self.mark(Mark::NotDue);
         }
         let stops = seen.told.is_some();

@@ -57,7 +57,7 @@ const clock = (date) => `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad
  * with the word for it. */
 const LOOKS = {
   ready: "good", running: "good", watching: "pending", starting: "pending", retrying: "pending",
-  reloading: "pending", stopping: "pending", finishing: "pending", waiting: "dim", scheduled: "dim", held: "asked", backoff: "bad",
+  reloading: "pending", stopping: "pending", finishing: "pending", waiting: "dim", scheduled: "dim", idle: "dim", held: "asked", backoff: "bad",
   failed: "bad", ended: "dim",
 };
 
@@ -758,7 +758,7 @@ function drawActs(row, name, word) {
   if (!operates) return;
   const stage = name.split(".")[0];
   const takes = stage === "async" || stage === "sync";
-  const idle = ["held", "failed", "ended", "waiting", "scheduled"].includes(word);
+  const idle = ["held", "failed", "ended", "waiting", "scheduled", "idle"].includes(word);
   const acts = !takes ? [] : idle ? ["start"] : ["stop", "restart"];
   if (row.acts.dataset.acts === acts.join()) return;
   row.acts.dataset.acts = acts.join();

@@ -80,6 +80,7 @@ impl Supervisor {
                 Wanted::Up => "up",
                 Wanted::Down => "down",
                 Wanted::Held => "held",
+                Wanted::Idle => "idle",
             }
             .to_owned(),
             since_ms: millis(tick.saturating_sub(unit.since)),
