@@ -298,9 +298,12 @@ fn several_units_are_changed_and_the_worst_status_counts() {
 
 #[test]
 fn units_that_are_restarted_together_are_restarted_once() {
-    let with = "[async.app]\nscript = 'echo app; exec cat $W/never'\n\
-        restart = { when = 'always', with = ['web'] }\n";
-    let it = Container::new(&format!("{WEB}{with}"));
+    // The first restart takes longer than it takes to ask for the others.
+    let it = Container::new(
+        "[async.web]\nscript = 'trap \"sleep 1; exit 0\" TERM; exec 9<>$W/never; echo web; read x <&9'\n\
+         [async.app]\nscript = 'echo app; exec cat $W/never'\n\
+         restart = { when = 'always', with = ['web'] }\n",
+    );
     it.wait_for("web");
     it.running.wait_for("app\n");
     assert_eq!(it.trcctl("restart web app web").status, 0);
