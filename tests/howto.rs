@@ -15,8 +15,9 @@ use regex::Regex;
 use tempfile::TempDir;
 
 /// The pages with an image.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "cron",
+    "from-s6-overlay",
     "from-supervisord",
     "gunicorn-celery",
     "jvm",
@@ -72,6 +73,12 @@ fn works(page: &str, up: &str, status: i32) {
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn cron() {
     works("cron", r"<cleanup/\d+\]: report for nobody", 143);
+}
+
+#[test]
+#[ignore = "needs TRC_CONTAINER_ENGINE"]
+fn from_s6_overlay() {
+    works("from-s6-overlay", r"<main/1\]: async\.redis is ready .*", 143);
 }
 
 #[test]
