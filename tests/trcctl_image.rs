@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::common::{INT, Outcome, Trc, table};
 use crate::container::{Run, build, call, engine, static_binary};
@@ -456,6 +457,12 @@ fn tested(image: &str, tests: &str, more: &[&str]) -> (i32, String, TempDir) {
     (output.status.code().unwrap(), text, dir)
 }
 
+/// Lets the tests with a real engine run one at a time: each checks that it leaves no container.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Checks that no container is left.
 #[track_caller]
 fn no_container_left() {
@@ -466,6 +473,7 @@ fn no_container_left() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_real_image_from_scratch_is_tested_and_tells_what_is_wrong() {
+    let _alone = alone();
     let image = scratch();
     let trc = static_binary().to_str().unwrap();
     let wrong = PAGE.replace("body = \"Welcome\"", "body = \"Hello\"");
@@ -487,6 +495,9 @@ fn a_real_image_from_scratch_is_tested_and_tells_what_is_wrong() {
     assert!(status == 0 && text.starts_with("front  the front page"), "{text}");
     let (status, text, _dir) = tested(&image, "[test.a]\nexpekt = 1\n", &["--trc", trc]);
     assert!(status == 78 && text.contains("/.trcctl/tests/tests.toml:2:1"), "{text}");
+    let restarts = PAGE.replace("[async.app]\n", "[async.app]\nrestart = \"always\"\n");
+    let (status, text, _dir) = tested(&image, &restarts, &["--trc", trc, "--faults", "kill"]);
+    assert!(status == 0 && text.contains("2 runs passed"), "{text}");
     let (status, text, _dir) = tested("localhost/no-such-image", PAGE, &["--trc", trc]);
     assert!(
         status == 125 && text.contains("cannot inspect the image localhost/no-such-image"),
@@ -498,6 +509,7 @@ fn a_real_image_from_scratch_is_tested_and_tells_what_is_wrong() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn a_real_image_with_trc_has_its_own_tests_and_those_of_the_command_line() {
+    let _alone = alone();
     let file = "FROM scratch\nCOPY trc /trc\nCOPY busybox /busybox\nCOPY trc.toml /etc/trc.toml\n\
         ENTRYPOINT [\"/trc\"]\n";
     let dir = TempDir::new().unwrap();
@@ -519,6 +531,7 @@ fn a_real_image_with_trc_has_its_own_tests_and_those_of_the_command_line() {
 #[test]
 #[ignore = "needs TRC_CONTAINER_ENGINE"]
 fn ctrl_c_stops_and_removes_a_real_container() {
+    let _alone = alone();
     let image = scratch();
     let hangs = "[async.says]\nexec = '/busybox echo up'\noneshot = true\n\
         [test.hangs]\nexec = ['/busybox', 'sleep', '600']\n";

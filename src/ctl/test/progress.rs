@@ -72,14 +72,18 @@ impl Progress {
 
     /// Describes in one line what is happening.
     fn text(&self) -> String {
-        let title = if self.title.is_empty() { "" } else { ": " };
-        harmless(&format!("{}{title}{} …{}", self.title, self.now, self.counts()))
+        harmless(&format!("{}{} …{}", self.titled(), self.now, self.counts()))
+    }
+
+    /// Returns the beginning of a line: the name of the run, if there are several.
+    fn titled(&self) -> String {
+        if self.title.is_empty() { String::new() } else { format!("{}: ", self.title) }
     }
 
     /// Returns the line for a log, in which the lines before it stay.
     fn still(&self, now: Duration) -> String {
         let time = seconds(Duration::from_secs(now.saturating_sub(self.since).as_secs()));
-        harmless(&format!("note: after {time}: {}{}", self.now, self.counts()))
+        harmless(&format!("note: {}after {time}: {}{}", self.titled(), self.now, self.counts()))
     }
 
     fn counts(&self) -> String {
@@ -198,6 +202,15 @@ mod tests {
             progress.reported(Duration::ZERO, event.line().as_bytes());
         }
         progress
+    }
+
+    #[test]
+    fn a_run_of_a_series_has_its_name_in_front() {
+        let mut progress = after(&[]);
+        progress.title = "kill-web (2 of 3)".to_owned();
+        assert_eq!(progress.text(), "kill-web (2 of 3): starting the units …");
+        let still = progress.still(Duration::from_secs(10));
+        assert_eq!(still, "note: kill-web (2 of 3): after 10 s: starting the units");
     }
 
     #[test]

@@ -191,7 +191,9 @@ pub(super) fn run(request: &Request, place: &Place, wanted: Wanted) -> u8 {
         flaky: Vec::new(),
     };
     let graph = graph.ok();
-    let width = variants.iter().map(|variant| variant.name.chars().count()).max().unwrap_or(0);
+    let skipped = report.skipped.iter().map(|skipped| &skipped.name);
+    let names = variants.iter().map(|variant| &variant.name).chain(skipped);
+    let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
     let mut runner = Runner::new(request, place);
     let mut seen = Seen::default();
     for (at, variant) in variants.iter().enumerate() {
@@ -233,7 +235,7 @@ pub(super) fn run(request: &Request, place: &Place, wanted: Wanted) -> u8 {
     if json {
         say(&(serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"));
     } else {
-        say(&text::end(&report, style));
+        say(&text::end(&report, width, style));
     }
     u8::from(!report.passed)
 }

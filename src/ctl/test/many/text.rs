@@ -39,10 +39,9 @@ pub(super) fn run(ran: &Ran, width: usize, style: Style, all: bool) -> String {
     line.trim_end().to_owned() + "\n"
 }
 
-/// Returns everything that follows the lines of the runs.
-pub(super) fn end(report: &Report, style: Style) -> String {
+/// Returns everything that follows the lines of the runs, whose names are this wide.
+pub(super) fn end(report: &Report, width: usize, style: Style) -> String {
     let mut out = String::new();
-    let width = widest(report);
     for skipped in &report.skipped {
         let _ = writeln!(
             out,
@@ -90,11 +89,6 @@ pub(super) fn end(report: &Report, style: Style) -> String {
     } else {
         out
     }
-}
-
-/// Returns the width of the longest name of a run.
-fn widest(report: &Report) -> usize {
-    report.runs.iter().map(|ran| ran.name.chars().count()).max().unwrap_or(0)
 }
 
 fn table(out: &mut String, title: &str, all: &[Timed], style: Style) {
@@ -220,7 +214,7 @@ delay-db: delay-db happens
 
 1 run passed, 1 failed, 1 skipped; 3.0 s
 ";
-        assert_eq!(end(&report, PLAIN), expected);
+        assert_eq!(end(&report, 8, PLAIN), expected);
     }
 
     #[test]
@@ -259,6 +253,6 @@ flaky: test.a passed in 1 of 2 runs
 1 run passed, 1 failed; 3.0 s
 interrupted: 2 of 9 runs
 ";
-        assert_eq!(end(&report, PLAIN), expected);
+        assert_eq!(end(&report, 8, PLAIN), expected);
     }
 }
