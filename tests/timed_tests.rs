@@ -1,7 +1,7 @@
 //! Tests of images that ask for more than a moment: jobs that have a schedule, and services that are
 //! down for a while.
 
-use crate::common::{Outcome, Trc};
+use crate::common::{Outcome, Trc, python};
 
 fn tested(toml: &str) -> Trc {
     Trc::toml(toml).file("hello", "up\n").arg("--test")
@@ -120,4 +120,58 @@ fn what_works_while_a_unit_is_down_and_that_it_comes_up_again_is_tested() {
     );
     let outcome = tested(&stubborn).run();
     outcome.status(1).stdout_has("async.db still ran 0.3 s after trc had begun to stop it");
+}
+
+/// A server whose answers take 0.3 s. When it is told to stop, it closes its socket, and either lets
+/// requests end or not.
+fn slow_server(on_stop: &str, socket: &str) -> String {
+    format!(
+        "import os, signal, socket, threading, time\n\
+         def stop(*_):\n    {on_stop}\n\
+         signal.signal(signal.SIGTERM, stop)\n\
+         s = {socket}\n\
+         def serve(c):\n    c.recv(9999); time.sleep(.3)\n    \
+         c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok'); c.close()\n\
+         print('up', flush=True)\n\
+         while True:\n    threading.Thread(target=serve, args=(s.accept()[0],)).start()\n"
+    )
+}
+
+#[test]
+fn what_holds_at_any_moment_of_a_restart_or_a_fault_is_tested() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let own = format!("socket.create_server(('127.0.0.1', {free}))");
+    let graceful = "s.close(); raise SystemExit(0)";
+    let asks = format!("http = 'http://127.0.0.1:{free}/'");
+    let run = |server: String, unit: &str, expect: String| {
+        let toml = format!(
+            "[async.web]\nexec = ['{}', '${{W}}/server']\nready.log = 'up'\n{unit}\
+             [test.t]\nafter = ['web']\nexpect = {{ {expect} }}\n",
+            python()
+        );
+        tested(&toml).file("server", server).run()
+    };
+    // A request that has begun gets its answer, or does not.
+    let gap = format!("restart = 'web', during = {{ {asks}, longest_gap = '20s', broken = 0 }}");
+    let outcome = run(slow_server(graceful, &own), "", gap.clone());
+    outcome.status(0).stdout_has(" tries, ");
+    let outcome = run(slow_server("os._exit(0)", &own), "", gap);
+    outcome.status(1).stdout_has("1 of them after their connection was accepted");
+    // While it is away, nobody gets an answer, unless its socket stays open.
+    let none = format!("restart = 'web', during = {{ {asks}, every = '20ms' }}");
+    let outcome = run(slow_server(graceful, &own), "", none.clone());
+    outcome.status(1).stdout_has("the first failed after");
+    let inherited = "socket.socket(fileno=3)";
+    let listen = format!("listen = ['127.0.0.1:{free}']\n");
+    let outcome = run(slow_server(graceful, inherited), &listen, none);
+    outcome.status(0).stdout_has("answers at any moment: ").stdout_has(" tries, 0 failed");
+    // A fault makes a gap, which may be too long.
+    let crash = |most: &str| {
+        let fault = "fault = { unit = 'web', kill = 'SIGKILL' }";
+        format!("{fault}, during = {{ tcp = {free}, longest_gap = '{most}' }}")
+    };
+    let always = "restart = { when = 'always', backoff = '400ms' }\n";
+    run(slow_server(graceful, &own), always, crash("20s")).status(0);
+    let outcome = run(slow_server(graceful, &own), always, crash("50ms"));
+    outcome.status(1).stdout_has("longest gap ");
 }

@@ -27,6 +27,8 @@ pub(crate) struct Test {
     pub absent: Option<String>,
     /// The fault that trc injects first.
     pub fault: Option<Placed<Fault>>,
+    /// The probes that go on while the fault does.
+    pub during: Option<Placed<During>>,
     /// The unit with a schedule that trc runs first, and that has to succeed.
     pub job: Option<UnitRef>,
     /// The expected stop of the units that the test is about, after the last test.
@@ -124,7 +126,7 @@ impl Fault {
     #[must_use]
     pub(crate) fn leaves(&self, stop_signal: Signal) -> Leaves {
         match (self.restarts, self.kind) {
-            (_, FaultKind::Down) | (Some(true), _) => Leaves::Another,
+            (_, FaultKind::Down | FaultKind::Restart) | (Some(true), _) => Leaves::Another,
             (None, FaultKind::Kill(signal)) if signal.ends() || signal == stop_signal => {
                 Leaves::Another
             }
@@ -148,6 +150,60 @@ pub(crate) enum Leaves {
     Either,
 }
 
+/// Probes that go on while a unit is damaged or restarted, and what has to hold of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct During {
+    /// The probe.
+    pub asked: Asked,
+    /// The time from the beginning of an attempt to the next, unless the attempt takes longer.
+    pub every: Duration,
+    /// The most attempts that may fail; any number, if `None`.
+    pub errors: Option<u32>,
+    /// The most attempts that may fail after somebody has accepted their connection.
+    pub broken: Option<u32>,
+    /// The longest time in which no attempt passes.
+    pub longest_gap: Option<Duration>,
+}
+
+impl During {
+    /// Returns whether this may be seen: so many attempts have failed, of which so many were
+    /// accepted, and no attempt has passed for so long.
+    #[must_use]
+    pub(crate) fn holds(&self, failed: u32, broken: u32, gap: Duration) -> bool {
+        self.errors.is_none_or(|most| failed <= most)
+            && self.broken.is_none_or(|most| broken <= most)
+            && self.longest_gap.is_none_or(|most| gap <= most)
+    }
+
+    /// Returns how long the probes go on before the damage: until an attempt has been under way for a
+    /// moment, and none is about to begin.
+    #[must_use]
+    pub(crate) fn lead(&self) -> Duration {
+        const LEAST: Duration = Duration::from_millis(100);
+        let periods = LEAST.as_micros().div_ceil(self.every.as_micros().max(1));
+        self.every / 2 + self.every * u32::try_from(periods).unwrap_or(u32::MAX)
+    }
+
+    /// Returns the limits, for reports.
+    #[must_use]
+    pub(crate) fn limits(&self) -> String {
+        let mut all = Vec::new();
+        match self.errors {
+            Some(0) => all.push("at any moment".to_owned()),
+            Some(most) => all.push(format!("but for {most} tries")),
+            None => {}
+        }
+        all.extend(self.longest_gap.map(|most| format!("with no gap above {}", seconds(most))));
+        if self.errors != Some(0) {
+            all.extend(self.broken.map(|most| match most {
+                0 => "and breaks off no answer".to_owned(),
+                most => format!("and breaks off at most {most} answers"),
+            }));
+        }
+        all.join(" ")
+    }
+}
+
 /// The kind of damage of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FaultKind {
@@ -157,6 +213,8 @@ pub(crate) enum FaultKind {
     Stop(Duration),
     /// The unit is stopped, and stays down while the checks are made.
     Down,
+    /// The unit is restarted, as by hand.
+    Restart,
 }
 
 /// A text to search for.

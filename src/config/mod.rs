@@ -56,8 +56,8 @@ pub(crate) use crate::text::span as parse_time;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
-    Asked, Check, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listener, Listening,
-    Needle, Pattern, Sent, State, StopCheck, Test,
+    Asked, Check, During, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listener,
+    Listening, Needle, Pattern, Sent, State, StopCheck, Test,
 };
 pub(crate) use http::{Url, absolute_url};
 pub(crate) use json::{JsonPath, JsonStep};

@@ -84,6 +84,7 @@ impl<'a> Names<'a> {
                         holds: None,
                         fault: None,
                         job: None,
+                        during: None,
                         after_stop: Vec::new(),
                         absent: Some(format!("{gone} {why}")),
                         ..(**test).clone()

@@ -17,6 +17,9 @@
 //! its attempts begin when nothing of the unit is left. When the checks have passed, the unit is
 //! started again, and the test passes when it is up.
 //!
+//! A test with probes that go on (`during`) damages or restarts its unit only after a moment, so that
+//! a request is under way then.
+//!
 //! After the last test, the engine asks for a look at the units' processes, and stops the run as a
 //! stop from outside would. Everything that is wrong is a [`Finding`].
 
@@ -116,11 +119,32 @@ impl Engine {
             ..Trial::default()
         };
         actions.push(Action::Tell(Fact::TestBegan { unit: id }));
+        if let Some(job) = graph.node(id).job {
+            let within = test.within.unwrap_or(test.max_runtime);
+            trial.awaits = Some((Awaited::Job(job), now + within));
+            self.states[id.0].trial = trial;
+            return self.run_job(now, job, actions);
+        }
+        if let Some(during) = test.during.as_ref().filter(|_| graph.node(id).victim.is_some()) {
+            trial.awaits = Some((Awaited::Strike, now + during.value.lead()));
+            return self.states[id.0].trial = trial;
+        }
+        self.states[id.0].trial = trial;
+        self.strike(now, id, actions);
+    }
+
+    /// Damages the unit of a test, if it is to, and begins the first attempt.
+    fn strike(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        let graph = std::rc::Rc::clone(&self.graph);
+        let Some(test) = graph.node(id).test() else { return };
+        let mut trial = self.states[id.0].trial;
         if let (Some(fault), Some(victim)) = (&test.fault, graph.node(id).victim) {
             let leaves = fault.value.leaves(graph.node(victim).stop_signal);
             // A restart is not excused if the process has to survive the fault.
-            let down = fault.value.kind == FaultKind::Down;
-            self.states[victim.0].faulted = leaves != Leaves::TheSame && !down;
+            let asked = matches!(fault.value.kind, FaultKind::Down | FaultKind::Restart);
+            self.states[victim.0].faulted = leaves != Leaves::TheSame && !asked;
+            // The process has to survive from now on.
+            trial.since = now;
             let pid = self.states[victim.0].pid();
             trial.killed = pid.filter(|_| leaves == Leaves::Another);
             match fault.value.kind {
@@ -134,6 +158,10 @@ impl Engine {
                     trial.continue_at = Some(now + time);
                     actions.push(Action::Signal(Target::Group(victim), Signal::STOP));
                 }
+                FaultKind::Restart => {
+                    self.bring_up(now, victim, Task::Restart, actions);
+                    self.advance_restarts(now, actions);
+                }
                 FaultKind::Down => {
                     let within = test.within.unwrap_or(test.max_runtime);
                     trial.awaits = Some((Awaited::Down(victim), now + within));
@@ -142,12 +170,6 @@ impl Engine {
                     return self.advance_restarts(now, actions);
                 }
             }
-        }
-        if let Some(job) = graph.node(id).job {
-            let within = test.within.unwrap_or(test.max_runtime);
-            trial.awaits = Some((Awaited::Job(job), now + within));
-            self.states[id.0].trial = trial;
-            return self.run_job(now, job, actions);
         }
         self.states[id.0].trial = trial;
         self.try_now(now, id, actions);
@@ -180,7 +202,15 @@ impl Engine {
                 self.testing.in_vain.push(victim);
                 self.end_trial(id, TestEnd::TimedOut, actions);
             }
-            Awaited::Down(_) => {}
+            Awaited::Strike if late => {
+                self.states[id.0].trial.awaits = None;
+                match self.graph.node(id).victim.map(|victim| self.bears_a_fault(victim)) {
+                    Some(Holds::Yes) => self.strike(now, id, actions),
+                    // It has exited by itself.
+                    _ => self.end_trial(id, TestEnd::NotRecovered, actions),
+                }
+            }
+            Awaited::Down(_) | Awaited::Strike => {}
             Awaited::Up(_) => match self.recovered(now, id) {
                 Recovered::Yes => self.end_trial(id, TestEnd::Passed, actions),
                 Recovered::NotYet if !late => {}
@@ -241,6 +271,7 @@ impl Engine {
         // A unit that is kept down comes up again when the checks have passed.
         let down = self.keeps_down(id);
         let recovered = if down { Recovered::Yes } else { self.recovered(now, id) };
+        let probes = self.graph.node(id).test().is_some_and(|test| test.during.is_some());
         let trial = &mut self.states[id.0].trial;
         if outcome == Outcome::NotMade && trial.unmade < limits::FORK_RETRIES {
             trial.next_try = Some(now + limits::FORK_BACKOFF * 2_u32.pow(trial.unmade));
@@ -271,6 +302,10 @@ impl Engine {
                 Some(_),
             ) => {
                 self.end_trial(id, TestEnd::DidNotHold, actions);
+            }
+            // A probe that has failed meanwhile leaves the unit down, and the next test needs it.
+            (Outcome::Hopeless, None) if probes && matches!(recovered, Recovered::NotYet) => {
+                self.try_again(now, id, TestEnd::Failed, actions);
             }
             (Outcome::Hopeless, None) => self.end_trial(id, TestEnd::Failed, actions),
             (Outcome::Failed | Outcome::TimedOut | Outcome::NotMade, None) => match recovered {

@@ -412,6 +412,8 @@ impl Watch {
 pub(super) enum Awaited {
     /// The end of its job.
     Job(UnitId),
+    /// The time at which it damages its unit, while its probes go on.
+    Strike,
     /// Before its first attempt: the end of the unit that it keeps down.
     Down(UnitId),
     /// After its last attempt: the return of that unit.

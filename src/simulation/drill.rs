@@ -60,6 +60,8 @@ pub(super) struct Test {
     pub max_runtime: Ms,
     /// The fault: the unit, and the damage done to it.
     pub fault: Option<(usize, Blow)>,
+    /// The time between two attempts of a probe that goes on during the fault.
+    pub every: Option<Ms>,
     /// The unit with a schedule that it runs first.
     pub job: Option<usize>,
     /// Whether the unit has to be restarted by the fault, or must not be.
@@ -88,6 +90,8 @@ pub(super) enum Blow {
     Stop(Ms),
     /// The unit is kept down while the checks are made.
     Down,
+    /// The unit is restarted, as by hand.
+    Restart,
 }
 
 impl Test {
@@ -100,6 +104,7 @@ impl Test {
             max_runtime: 60_000,
             fault: None,
             job: None,
+            every: None,
             restarts: None,
             skips: false,
             hopeless: false,

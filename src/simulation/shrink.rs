@@ -194,6 +194,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
         |change: &dyn Fn(&mut Test)| of(&|unit| unit.test.iter_mut().for_each(change));
     of_test(&|test| test.fault = None);
     of_test(&|test| test.job = None);
+    of_test(&|test| test.every = None);
     of_test(&|test| test.within = test.fault.and(test.within));
     of_test(&|test| test.holds = None);
     of_test(&|test| test.start_within = Test::plain().start_within);

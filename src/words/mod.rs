@@ -43,4 +43,4 @@ pub(crate) use turn::turn;
 pub(crate) use unmade::{Kind as FileKind, Made, Obstacle, Unfilled, Unmade};
 pub(crate) use unprepared::{BadLine, Unprepared};
 pub(crate) use unwritten::Unwritten;
-pub(crate) use wrong::{Kind, Wrong};
+pub(crate) use wrong::{Kind, Meanwhile, Wrong};

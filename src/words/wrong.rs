@@ -10,6 +10,38 @@ use crate::config::expect::{days, size};
 use crate::config::{Listening, seconds};
 use crate::signal::Signal;
 
+/// What was seen of attempts while a unit was damaged.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Meanwhile {
+    pub tries: u32,
+    pub failed: u32,
+    /// The number of those that had failed after their connections were accepted.
+    pub broken: u32,
+    pub longest_gap: Duration,
+    /// When the first attempt began that failed, since the first attempt, and why it failed.
+    pub first: Option<(Duration, String)>,
+}
+
+impl Display for Meanwhile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let milliseconds = |time: Duration| seconds(Duration::from_millis(to_millis(time)));
+        let Self { tries, failed, broken, .. } = self;
+        let s = if *tries == 1 { "y" } else { "ies" };
+        write!(f, "{tries} tr{s}, {failed} failed")?;
+        if *broken > 0 {
+            write!(f, ", {broken} of them after their connection was accepted")?;
+        }
+        let Some((after, why)) = &self.first else { return Ok(()) };
+        let gap = milliseconds(self.longest_gap);
+        write!(f, ", longest gap {gap}; the first failed after {}: {why}", milliseconds(*after))
+    }
+}
+
+/// Returns a time in whole milliseconds.
+fn to_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The result that a check has found instead of the expected one, or why trc cannot find out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Wrong {
@@ -35,6 +67,8 @@ pub(crate) enum Wrong {
     NotStarted(String),
     /// The test's command, or the operation that the test is about, took longer than this.
     Slow(Duration),
+    /// More was seen than may be, of attempts while a unit was damaged.
+    Meanwhile(Meanwhile),
     /// The job of the test ended like this, after "it".
     Job(String),
     /// The job still ran after this time.
@@ -234,6 +268,7 @@ impl Display for Wrong {
             Self::NotRun => f.write_str("it did not run"),
             Self::NotStarted(why) => write!(f, "it could not be started: {why}"),
             Self::Slow(limit) => write!(f, "it did not exit within {}", seconds(*limit)),
+            Self::Meanwhile(seen) => seen.fmt(f),
             Self::Job(how) => write!(f, "it {how}"),
             Self::SlowJob(limit) => write!(f, "it still ran after {}", seconds(*limit)),
             Self::JobWaits(limit, by) => {

@@ -36,7 +36,13 @@ pub(super) struct SendKeys {
 impl Decoder<'_> {
     /// Reads `expect.http`.
     pub(super) fn http_check(&mut self, test: &mut Test, at: &At, entry: &Entry) {
-        let Some(fields) = self.table(at, entry, EXPECT_HTTP) else { return };
+        let check = self.an_answer(at, entry);
+        push(test, entry, check.map(|check| Asked::Http(Box::new(check))));
+    }
+
+    /// Reads a request and the expected answer.
+    pub(super) fn an_answer(&mut self, at: &At, entry: &Entry) -> Option<HttpCheck> {
+        let fields = self.table(at, entry, EXPECT_HTTP)?;
         let mut answer = Answering {
             send: Sent::default(),
             follow: false,
@@ -58,7 +64,7 @@ impl Decoder<'_> {
         let http = self.http_of(&fields, entry, status);
         let check =
             |http| HttpCheck { http, sent: send, follow, body, headers, json, answer_within };
-        push(test, entry, http.map(|http| Asked::Http(Box::new(check(http)))));
+        http.map(check)
     }
 
     /// Reads `expect.http.send`.

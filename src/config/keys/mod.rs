@@ -703,6 +703,12 @@ keys! {
         /// what trc does to a unit before the checks; the unit must be up again, and all other
         /// checks must pass, within 30 s or the time in `within`
         fault: Table(EXPECT_FAULT) = fault(), "", "";
+        /// a unit that trc restarts before the checks, as `trcctl restart` does; the same holds as for
+        /// a `fault`
+        restart: Text => restarted(), "", r#""web""#;
+        /// what must hold at any moment while the unit in `fault` or `restart` goes down and comes up
+        /// again
+        during: Table(EXPECT_DURING) = during(), "", "";
     }
 }
 
@@ -906,6 +912,28 @@ keys! {
         contains: Patterns => said(false), "", r#""listening on""#;
         /// texts that no line of the output may have until everything has stopped, or until the first fault
         forbids: Patterns => said(true), "", r#"["/ERROR|FATAL/"]"#;
+    }
+}
+
+pub(crate) const EXPECT_DURING: Keys = &[DURING_KEYS];
+
+keys! {
+    DURING_KEYS, during_keys(test::DuringKeys) {
+        /// a GET request gets an answer, with the keys of `expect.http`; a string sets `http.url`
+        http: Short(EXPECT_HTTP) = an_answer(), "", r#""http://127.0.0.1:8080/""#;
+        /// something accepts a TCP connection
+        tcp: Address = get(http::address), "", r#""127.0.0.1:5432""#;
+        /// something accepts a connection to this Unix stream socket
+        unix: Text = get(path), "", r#""/run/app.sock""#;
+        /// the time between two tries, of which at most one is under way
+        every: Duration = get(test::often), "100ms", r#""20ms""#;
+        /// the most tries that may fail
+        errors: Number = get(within(0..=u32::MAX)), "0 without `longest_gap` and `broken`, otherwise any number", "2";
+        /// the most tries that may fail after their connection was accepted
+        broken: Number = get(within(0..=u32::MAX)), "any number", "0";
+        /// the longest time from the beginning of a try that fails to the end of the next one that
+        /// passes
+        longest_gap: Duration = get(positive), "", r#""500ms""#;
     }
 }
 

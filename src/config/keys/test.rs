@@ -1,6 +1,7 @@
 //! Reads tests and their `expect`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::decode::{At, Decoder, Fields};
@@ -11,11 +12,14 @@ use crate::config::leaf::{self, Leaf, Problem, Reader};
 use crate::config::time::positive;
 use crate::config::value::{Entry, Node, Value, shown};
 use crate::config::{
-    Asked, Check, Environment, Fault, FaultKind, FileCheck, FileKind, Found, Listener, Listening,
-    Needle, Origin, Pattern, Placed, State, StopCheck, Test, Unit, UnitRef,
+    Address, Asked, Check, During, Environment, Fault, FaultKind, FileCheck, FileKind, Found,
+    HttpCheck, Listener, Listening, Needle, Origin, Pattern, Placed, State, StopCheck, Test, Unit,
+    UnitRef,
 };
 use crate::signal::Signal;
 
+/// The default of `during.every`.
+const EVERY: Duration = Duration::from_millis(100);
 /// The default of `start_within`.
 const START_WITHIN: Duration = Duration::from_mins(5);
 /// The default of `max_runtime`.
@@ -37,6 +41,18 @@ pub(super) struct ListenerKeys {
     pub ports: Vec<Listening>,
 }
 
+/// The keys of `expect.during`.
+#[derive(Default)]
+pub(super) struct DuringKeys {
+    pub tcp: Option<Address>,
+    pub unix: Option<PathBuf>,
+    pub http: Option<HttpCheck>,
+    pub every: Option<Duration>,
+    pub errors: Option<u32>,
+    pub broken: Option<u32>,
+    pub longest_gap: Option<Duration>,
+}
+
 /// The keys of `expect.fault`.
 #[derive(Default)]
 pub(super) struct FaultKeys {
@@ -56,6 +72,7 @@ impl Decoder<'_> {
             within: None,
             fault: None,
             job: None,
+            during: None,
             holds: None,
             absent: None,
             after_stop: Vec::new(),
@@ -103,6 +120,11 @@ impl Decoder<'_> {
             let message = format!("the script of {id} does nothing, so the test cannot fail");
             let help = "add a command, or a key of `expect`".to_owned();
             self.error(origin, message, Some(help));
+        }
+        if let Some(during) = test.during.as_ref().filter(|_| test.fault.is_none()) {
+            let message = "`expect.during`: nothing goes on in this test".to_owned();
+            let help = "add a `restart` or a `fault`".to_owned();
+            self.error(&during.origin, message, Some(help));
         }
         if let (Some(fault), Some(job)) = (&test.fault, &test.job) {
             let message = format!(
@@ -279,6 +301,40 @@ impl Decoder<'_> {
         }
     }
 
+    /// Reads `expect.during`.
+    pub(super) fn during(&mut self, at: &At, entry: &Entry) -> Option<Placed<During>> {
+        let fields = self.table(at, entry, super::EXPECT_DURING)?;
+        let mut keys = DuringKeys::default();
+        self.during_keys(&fields, &mut keys);
+        let asked = keys.http.map(Box::new).map(Asked::Http);
+        let asked = asked.or(keys.tcp.map(Asked::Tcp)).or(keys.unix.map(Asked::Unix));
+        if ["http", "tcp", "unix"].iter().all(|key| fields.lacks(key)) {
+            self.error(&entry.key, format!("`{at}` needs an `http`, a `tcp` or a `unix`"), None);
+        }
+        // With a gap, attempts fail while it lasts.
+        let none = (keys.longest_gap.is_none() && keys.broken.is_none()).then_some(0);
+        let value = During {
+            asked: asked?,
+            every: keys.every.unwrap_or(EVERY),
+            errors: keys.errors.or(none),
+            broken: keys.broken,
+            longest_gap: keys.longest_gap,
+        };
+        Some(Placed { value, origin: entry.key.clone() })
+    }
+
+    /// Reads `expect.restart`.
+    pub(super) fn restarted(&mut self, test: &mut Test, at: &At, entry: &Entry) {
+        let Some(unit) = self.placed(at, entry, leaf::text) else { return };
+        if test.fault.is_some() {
+            let message = format!("`{at}`: a test that has a `fault` cannot restart a unit, too");
+            let help = "declare a test for each of the two".to_owned();
+            return self.error(&entry.key, message, Some(help));
+        }
+        let value = Fault { unit, kind: FaultKind::Restart, restarts: None };
+        test.fault = Some(Placed { value, origin: entry.key.clone() });
+    }
+
     /// Reads `expect.fault`.
     pub(super) fn fault(&mut self, at: &At, entry: &Entry) -> Option<Placed<Fault>> {
         let fields = self.table(at, entry, EXPECT_FAULT)?;
@@ -338,6 +394,16 @@ pub(super) fn fault_signal(node: &Node, environment: &Environment) -> Leaf<Signa
         });
     }
     Ok(signal)
+}
+
+/// Reads the time between two attempts of a probe that goes on.
+pub(super) fn often(node: &Node, environment: &Environment) -> Leaf<Duration> {
+    const LEAST: Duration = Duration::from_millis(10);
+    let every = positive(node, environment)?;
+    if every < LEAST {
+        return Err(Problem::new("this must be at least 10 ms"));
+    }
+    Ok(every)
 }
 
 /// Reads whether a test keeps a unit down.

@@ -197,6 +197,49 @@ fn what_is_expected_after_the_stop_is_a_check_of_its_own() {
 }
 
 #[test]
+fn what_holds_during_a_restart_has_limits_and_needs_something_that_goes_on() {
+    let during = |keys: &str| {
+        let test = test(&format!("expect = {{ restart = 'web', during = {{ tcp = 1, {keys} }} }}"));
+        assert_eq!(test.fault.unwrap().value.kind, FaultKind::Restart);
+        test.during.unwrap().value
+    };
+    for (keys, errors, limits) in [
+        ("", Some(0), "at any moment"),
+        ("errors = 2", Some(2), "but for 2 tries"),
+        ("longest_gap = '1s'", None, "with no gap above 1 s"),
+        ("longest_gap = '1s', broken = 0", None, "with no gap above 1 s and breaks off no answer"),
+        ("longest_gap = '1s', errors = 3", Some(3), "but for 3 tries with no gap above 1 s"),
+        ("broken = 1", None, "and breaks off at most 1 answers"),
+    ] {
+        let during = during(keys);
+        assert_eq!((during.errors, &*during.limits()), (errors, limits), "{keys}");
+    }
+    let milliseconds = |every: u64| {
+        let every = Duration::from_millis(every);
+        crate::config::During { every, ..during("") }.lead().as_millis()
+    };
+    // In the middle between two attempts, and at least a tenth of a second after the first.
+    assert_eq!([10, 40, 100, 300].map(milliseconds), [105, 140, 150, 450]);
+    let web = "[async.web]\nexec = 'x'\n[test.t]\n";
+    for (text, error) in [
+        (
+            "expect.during.tcp = 1",
+            "4:8: `expect.during`: nothing goes on in this test (add a `restart` or a `fault`)",
+        ),
+        (
+            "expect = { restart = 'web', during = { every = '1s' } }",
+            "4:29: `expect.during` needs an `http`, a `tcp` or a `unix`",
+        ),
+        (
+            "expect = { fault = { unit = 'web', kill = 'TERM' }, restart = 'web' }",
+            "4:53: `expect.restart`: a test that has a `fault` cannot restart a unit, too (declare a test for each of the two)",
+        ),
+    ] {
+        toml_says(&[(&format!("{web}{text}"), &[&format!("error trc.toml:{error}")])]);
+    }
+}
+
+#[test]
 fn a_later_layer_replaces_the_kind_of_a_fault() {
     let text = "[test.t.expect.fault]\nunit = 'web'\nkill = 'TERM'\n";
     let case = case(text).file("trc.d/late.toml", "test.t.expect.fault.stop = '2s'");
@@ -266,9 +309,9 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
             &["error trc.toml:2:8: unknown key `stdot` in `expect` (did you mean `stdout`?)"],
         ),
         (
-            "[test.t]\nexec = 'x'\nrestart = 'always'",
+            "[test.t]\nexec = 'x'\noneshot = true",
             &[
-                "error trc.toml:3:1: unknown key `restart` in `[test.t]` (a test cannot have this key)",
+                "error trc.toml:3:1: unknown key `oneshot` in `[test.t]` (a test cannot have this key)",
             ],
         ),
         (

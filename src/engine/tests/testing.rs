@@ -17,6 +17,7 @@ fn test(name: &str) -> Unit {
         holds: None,
         fault: None,
         job: None,
+        during: None,
         absent: None,
         after_stop: vec![],
         stop: StopCheck::default(),

@@ -122,6 +122,7 @@ impl Drill {
 
     /// Continues an attempt that something has come for.
     pub(crate) fn proceed(&mut self, run: &mut dyn Run) {
+        self.go_on_with_vigil(run, now());
         let Some(trial) = &mut self.trial else { return };
         trial.streams.iter_mut().for_each(Stream::read);
         if let Some(asked) = trial.asked.take() {
@@ -146,6 +147,7 @@ impl Drill {
 
     /// Ends the part of an attempt that is late.
     pub(crate) fn end_late(&mut self, run: &mut dyn Run, time: Instant) {
+        self.go_on_with_vigil(run, time);
         let Some(trial) = &mut self.trial else { return };
         if let Some((until, awaited @ true)) = &mut trial.line
             && *until <= time
@@ -379,7 +381,20 @@ impl Drill {
     }
 
     /// Ends an attempt whose checks have all been made.
-    fn end_try(&mut self, run: &mut dyn Run) {
+    pub(super) fn end_try(&mut self, run: &mut dyn Run) {
+        let vigil = self.vigil.as_ref();
+        if let (Some(vigil), Some(trial)) = (vigil, &mut self.trial)
+            && vigil.test == trial.unit
+        {
+            // A request that is under way has to get its answer.
+            trial.waits = vigil.is_busy();
+            if trial.waits {
+                return;
+            }
+            let (name, result) = vigil.judge();
+            trial.hopeless |= result.is_err();
+            trial.note(name, result);
+        }
         let Some(mut trial) = self.trial.take() else { return };
         let verdict = trial.verdict();
         let mut skipped = None;

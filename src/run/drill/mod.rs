@@ -6,6 +6,7 @@
 
 mod announce;
 mod attempt;
+mod during;
 mod flaws;
 mod judge;
 mod lines;
@@ -39,6 +40,7 @@ use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
 use crate::graph::{Graph, UnitId};
 use crate::report::{CheckPoint, Live, Point, Suite};
 use crate::words::{self, Observed, Unwritten, Wrong, some};
+use during::Vigil;
 use lines::Lines;
 use trial::{Ran, Trial, Tried};
 
@@ -111,6 +113,8 @@ pub(crate) struct Drill {
     unwritten: Vec<Unwritten>,
     /// The attempt that is under way.
     trial: Option<Trial>,
+    /// The probes that go on while a test does.
+    vigil: Option<Vigil>,
     /// What the command of a test has left that runs once, and the test.
     ran: Option<(UnitId, Ran)>,
     /// The lines that tests ask for.
@@ -166,6 +170,7 @@ impl Drill {
             reports,
             unwritten: Vec::new(),
             trial: None,
+            vigil: None,
             ran: None,
             lines: Lines::new(&graph),
             tried: BTreeMap::new(),
@@ -215,6 +220,7 @@ impl Drill {
                 self.tests.insert(*unit, now());
                 if self.graph.node(*unit).victim.is_some() {
                     self.begin_fault(run, *unit);
+                    self.begin_vigil(run, *unit);
                 } else if self.graph.node(*unit).job.is_some() {
                     // Lines of earlier runs of the job are not those of this one.
                     self.catch_up(run, &self.lines.units_of(*unit));
@@ -222,6 +228,7 @@ impl Drill {
                 }
             }
             Fact::TestEnded { unit, ended } => {
+                self.end_vigil(run);
                 self.test_ended(run, *unit, *ended);
                 // From now on, only the stop of the run tells it to stop.
                 if let Some(victim) = self.graph.node(*unit).victim {
@@ -238,6 +245,7 @@ impl Drill {
                 (*times, *last) = (times.saturating_add(1), why);
             }
             Fact::Stopping => {
+                self.end_vigil(run);
                 self.stopping = Some(now());
                 let unmet =
                     self.graph.ids().filter_map(|id| Some((id, run.engine().waits_for(id)?)));
@@ -338,18 +346,23 @@ impl Drill {
 
     /// Returns the descriptors to poll, and the flags.
     pub(crate) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
-        self.trial.iter().flat_map(Trial::fds)
+        let vigil = self.vigil.iter().filter_map(Vigil::fd);
+        self.trial.iter().flat_map(Trial::fds).chain(vigil)
     }
 
     /// Returns the moment at which a part of the attempt is late.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.trial.as_ref().and_then(Trial::deadline)
+        let trial = self.trial.as_ref().and_then(Trial::deadline);
+        trial.into_iter().chain(self.vigil.as_ref().map(Vigil::deadline)).min()
     }
 
     /// Postpones the attempt's deadlines by the time for which trc could not look at anything.
     pub(crate) fn postpone(&mut self, by: Duration) {
         if let Some(trial) = &mut self.trial {
             trial.postpone(by);
+        }
+        if let Some(vigil) = &mut self.vigil {
+            vigil.postpone(by);
         }
     }
 

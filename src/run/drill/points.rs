@@ -96,6 +96,7 @@ impl Drill {
             }
             FaultKind::Kill(signal) => signal,
             FaultKind::Stop(_) => Signal::STOP,
+            FaultKind::Restart => victim.stop_signal,
         };
         Some(if fault.value.leaves(victim.stop_signal) == Leaves::TheSame {
             Flaw::DidNotContinue(name, signal, fault.value.restarts.is_some())

@@ -126,6 +126,7 @@ impl Stream {
 }
 
 /// An attempt under way.
+#[expect(clippy::struct_excessive_bools, reason = "each has come to pass or not")]
 pub(super) struct Trial {
     pub unit: UnitId,
     /// The moment at which the attempt's time is up.
@@ -151,6 +152,8 @@ pub(super) struct Trial {
     pub hopeless: bool,
     /// The check that is being made over a socket.
     pub asked: Option<Try>,
+    /// Whether all checks have been made, and a probe that goes on is waited for.
+    pub waits: bool,
     /// The results of checks so far.
     pub points: Vec<CheckPoint>,
 }
@@ -188,6 +191,7 @@ impl Trial {
             line: None,
             hopeless: false,
             asked: None,
+            waits: false,
             points: Vec::new(),
         }
     }

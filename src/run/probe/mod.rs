@@ -247,6 +247,11 @@ impl Try {
         }
     }
 
+    /// Returns whether somebody has accepted the connection, and owes an answer.
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self.step, Step::Asking(_))
+    }
+
     /// Returns the descriptor to poll, and the events.
     pub(super) fn fd(&self) -> (BorrowedFd<'_>, PollFlags) {
         match &self.step {

@@ -3,7 +3,9 @@
 use super::super::drill::{Blow, Drill, Point, Test};
 use super::super::plan::{Generation, Plan, ms};
 use super::place;
-use crate::config::{self, FaultKind, Origin, Placed, State, StopCheck, Testing};
+use crate::config::{
+    self, Address, Asked, During, FaultKind, Origin, Placed, State, StopCheck, Testing,
+};
 
 /// Returns the configuration of a test.
 pub(in crate::simulation) fn test(
@@ -17,6 +19,7 @@ pub(in crate::simulation) fn test(
                 Blow::Kill(signal) => FaultKind::Kill(signal),
                 Blow::Stop(time) => FaultKind::Stop(ms(time)),
                 Blow::Down => FaultKind::Down,
+                Blow::Restart => FaultKind::Restart,
             };
             let unit = place(plan, victim);
             Placed {
@@ -29,6 +32,12 @@ pub(in crate::simulation) fn test(
         within: test.within.map(ms),
         holds: test.holds.map(ms),
         fault,
+        during: test.every.map(|every| {
+            let asked = Asked::Tcp(Address { host: "localhost".to_owned(), port: 1 });
+            let (every, errors) = (ms(every), None);
+            let during = During { asked, every, errors, broken: None, longest_gap: None };
+            Placed { value: during, origin: Origin::Default }
+        }),
         job: test.job.filter(|job| plan.has(*job, generation)).map(|job| place(plan, job)),
         absent: None,
         after_stop: Vec::new(),

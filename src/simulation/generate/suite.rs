@@ -50,7 +50,10 @@ pub(in crate::simulation) fn add(random: &mut Random, plan: &mut Plan) {
     for test in plan.units.iter_mut().filter_map(|unit| unit.test.as_mut()) {
         if downs.chance(25) {
             test.fault = test.fault.map(|(victim, _)| (victim, Blow::Down));
+        } else if downs.chance(20) {
+            test.fault = test.fault.map(|(victim, _)| (victim, Blow::Restart));
         }
+        test.every = downs.maybe(25, |downs| downs.pick(&[10, 100, 150, 1000]));
     }
 }
 
@@ -115,6 +118,7 @@ fn a_test(random: &mut Random, plan: &Plan) -> Unit {
         max_runtime: random.pick(&[1, 100, 1000, 60_000, 60_000]),
         fault,
         job: None,
+        every: None,
         restarts: random.maybe(15, |random| random.chance(50)),
         skips: random.chance(15),
         hopeless: false,

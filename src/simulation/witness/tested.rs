@@ -52,6 +52,12 @@ impl Witness<'_> {
                 self.mark(Mark::TestNotMade);
             }
             (Outcome::Skipped, _) => self.test_ends(at, TestEnd::Skipped),
+            (Outcome::Hopeless, None)
+                if recovered == Some(false) && self.test(at).every.is_some() =>
+            {
+                self.once_more(at, TestEnd::Failed);
+                self.mark(Mark::HopelessButNotUp);
+            }
             (Outcome::Hopeless, None) => {
                 self.test_ends(at, TestEnd::Failed);
                 self.mark(Mark::TestHopeless);
@@ -119,6 +125,16 @@ impl Witness<'_> {
     /// Lets the attempts of a test begin when the unit is down that it keeps down, and the test end
     /// when that is up again.
     fn follows_its_fault(&mut self, at: usize) {
+        if self.trials[at].strike_at.is_some_and(|strike_at| strike_at <= self.now) {
+            self.trials[at].strike_at = None;
+            let up = self.fault(at).and_then(|(victim, _)| self.is_up(victim));
+            if up == Some(true) {
+                self.strikes(at);
+            } else {
+                self.mark(Mark::FaultTooLate);
+                self.test_ends(at, TestEnd::NotRecovered);
+            }
+        }
         let Some((victim, Blow::Down)) = self.fault(at) else { return };
         let seen = &self.units[victim];
         let late = |until: Tick| until <= self.now;

@@ -6,7 +6,7 @@ use super::super::plan::ms;
 use super::found::Look;
 use super::{Phase, Stand, Verdict, Witness, expect, expect_of};
 use crate::config::{Condition, Stage};
-use crate::engine::{TestEnd, Tick};
+use crate::engine::{Task, TestEnd, Tick};
 use crate::signal::Signal;
 
 /// The time for which a unit without a readiness check has to have run.
@@ -39,6 +39,8 @@ pub(in crate::simulation) struct Trial {
     pub began: Tick,
     /// The time until which its job may run, before its first attempt.
     pub job_by: Option<Tick>,
+    /// The time at which it damages its unit.
+    pub strike_at: Option<Tick>,
     /// The time by which the unit has to be down that it keeps down.
     pub down_by: Option<Tick>,
     /// The time by which that unit has to be up again.
@@ -79,7 +81,7 @@ impl Witness<'_> {
     }
 
     /// Returns whether the unit to damage runs; `None` if it never will.
-    fn is_up(&self, victim: usize) -> Option<bool> {
+    pub(in crate::simulation) fn is_up(&self, victim: usize) -> Option<bool> {
         let seen = &self.units[victim];
         match seen.stand {
             Stand::Over => None,
@@ -96,7 +98,7 @@ impl Witness<'_> {
     /// Returns whether the same process, or another one, has to run after the fault of a test.
     pub(in crate::simulation) fn leaves_the_same(&self, at: usize) -> Option<bool> {
         let (victim, blow) = self.fault(at)?;
-        if blow == Blow::Down {
+        if matches!(blow, Blow::Down | Blow::Restart) {
             return Some(false);
         }
         if let Some(restarts) = self.test(at).restarts {
@@ -104,7 +106,7 @@ impl Witness<'_> {
         }
         match blow {
             Blow::Kill(signal) if signal == self.plan.units[victim].signal() => Some(false),
-            Blow::Kill(Signal::KILL | Signal::TERM) | Blow::Down => Some(false),
+            Blow::Kill(Signal::KILL | Signal::TERM) | Blow::Down | Blow::Restart => Some(false),
             Blow::Stop(_) | Blow::Kill(Signal::INT | Signal::QUIT) => None,
             Blow::Kill(_) => Some(true),
         }
@@ -218,14 +220,54 @@ impl Witness<'_> {
             owed: true,
             ..Trial::default()
         };
-        if let Some((victim, Blow::Down)) = self.fault(at) {
+        let job = self.its_job(at);
+        if job.is_some() {
+            let most = ms(test.within.unwrap_or(test.max_runtime));
+            (trial.owed, trial.job_by) = (false, Some(now + most));
+        }
+        let seen = &mut self.units[at];
+        (seen.stand, seen.executed, seen.started) = (Stand::Watching, true, true);
+        self.trials[at] = trial;
+        if self.fault(at).is_some() {
+            match test.every {
+                Some(every) => {
+                    let every = ms(every);
+                    let before = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|times| every * times);
+                    let least = Tick::from_millis(100);
+                    let before = before.into_iter().find(|before| *before >= least);
+                    let strike_at = now + before.unwrap_or_default() + every / 2;
+                    let trial = &mut self.trials[at];
+                    (trial.owed, trial.strike_at) = (false, Some(strike_at));
+                    self.mark(Mark::FaultLater);
+                }
+                None => self.strikes(at),
+            }
+        }
+        match job {
+            // It may not run beside its old process, and its last end stands.
+            Some(job) if self.units[job].given_up => self.conclude(),
+            Some(job) => self.runs_its_job(job),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// A test damages its unit.
+    pub(in crate::simulation) fn strikes(&mut self, at: usize) {
+        let (now, test) = (self.now, self.test(at));
+        let mut trial = self.trials[at];
+        (trial.owed, trial.began) = (true, now);
+        if let Some((victim, Blow::Restart)) = self.fault(at) {
+            trial.killed = Some(self.units[victim].pid);
+            self.mark(Mark::FaultRestarted);
+        } else if let Some((victim, Blow::Down)) = self.fault(at) {
             trial.killed = Some(self.units[victim].pid);
             trial.owed = false;
             trial.down_by = Some(now + ms(test.within.unwrap_or(test.max_runtime)));
             self.mark(Mark::FaultDown);
         } else if let Some((victim, blow)) = self.fault(at) {
             let (group, signal) = match blow {
-                Blow::Down => (false, Signal::TERM),
+                Blow::Down | Blow::Restart => (false, Signal::TERM),
                 Blow::Kill(signal) => (false, signal),
                 Blow::Stop(time) => {
                     trial.continue_at = Some(now + ms(time));
@@ -250,24 +292,15 @@ impl Witness<'_> {
                 _ => Mark::FaultSignalled,
             });
         }
-        let job = self.its_job(at);
-        if job.is_some() {
-            let most = ms(test.within.unwrap_or(test.max_runtime));
-            (trial.owed, trial.job_by) = (false, Some(now + most));
-        }
-        let seen = &mut self.units[at];
-        (seen.stand, seen.executed, seen.started) = (Stand::Watching, true, true);
         self.trials[at] = trial;
-        if let Some((victim, Blow::Down)) = self.fault(at) {
-            self.holds_by_hand(victim);
+        match self.fault(at) {
+            Some((victim, Blow::Down)) => self.holds_by_hand(victim),
+            Some((victim, Blow::Restart)) => {
+                self.starts_by_hand(victim, Task::Restart);
+                self.wake_up();
+            }
+            _ => {}
         }
-        match job {
-            // It may not run beside its old process, and its last end stands.
-            Some(job) if self.units[job].given_up => self.conclude(),
-            Some(job) => self.runs_its_job(job),
-            None => {}
-        }
-        Ok(())
     }
 
     /// Checks the rules for tests after each step.
