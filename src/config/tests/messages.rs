@@ -682,7 +682,13 @@ fn common_mistakes_are_told_what_to_write() {
         (
             "[test.a]\nexec = 'x'\nrestart = 'always'",
             &[
-                "error trc.toml:3:1: unknown key `restart` in `[test.a]` (a test cannot have this key)",
+                "error trc.toml:3:1: unknown key `restart` in `[test.a]` (it belongs in `expect`: expect = { restart = … })",
+            ],
+        ),
+        (
+            "[test.a]\nexec = 'x'\npre_start = 'y'",
+            &[
+                "error trc.toml:3:1: unknown key `pre_start` in `[test.a]` (a test cannot have this key)",
             ],
         ),
     ]);
