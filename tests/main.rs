@@ -29,6 +29,7 @@ mod layout;
 mod left_behind;
 mod line_endings;
 mod listen;
+mod migrating;
 mod notify;
 mod openapi;
 mod orphans;
