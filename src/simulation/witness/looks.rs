@@ -81,6 +81,13 @@ impl Witness<'_> {
         }
     }
 
+    /// Returns whether trc is about to stop a unit, because nothing that is restarted together with it
+    /// is in the way any more.
+    fn is_leaving(&self, at: usize) -> bool {
+        let seen = &self.units[at];
+        seen.stand == Stand::Alive && seen.fault.is_some() && self.is_alone(at)
+    }
+
     /// Returns the units that a unit waits for and that have not ended, including foreground units
     /// before it.
     pub(in crate::simulation) fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
@@ -91,7 +98,10 @@ impl Witness<'_> {
             }
         }
         let needs = self.terms.units[at].needs.iter().copied();
-        let unmet = needs.filter(|(on, condition)| self.holds(*on, *condition) != Some(true));
+        let unmet = needs.filter(|(on, condition)| {
+            self.holds(*on, *condition) != Some(true)
+                || *condition == Condition::Ready && self.is_leaving(*on)
+        });
         let sync = self.plan.units[at].stage == Stage::Sync;
         let before = self.in_order(Stage::Sync).take_while(|on| sync && *on != at);
         let unmet = unmet.chain(before.map(|on| (on, Condition::Exited)));
