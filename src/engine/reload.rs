@@ -388,6 +388,9 @@ impl Engine {
                 Wanted::Down if idle && state.started => Wanted::Up,
                 Wanted::Up | Wanted::Idle | Wanted::Down => wanted_at_first(&graph, id),
             };
+            // A process that SIGKILL does not end is still that of the unit, which may run again once it
+            // is gone.
+            state.wanted = wanted;
             if !self.unkillable.contains(&id) {
                 *state = State::new(self.now);
                 state.wanted = wanted;

@@ -216,3 +216,17 @@ fn a_new_graph_does_not_wait_for_the_next_time_of_a_schedule() {
     world.feed(Event::Due { unit: gone });
     assert_eq!(world.running(), ["async.app"]);
 }
+
+#[test]
+fn a_job_runs_again_once_the_process_is_gone_that_has_survived_sigkill_in_a_reload() {
+    let mut world = job(Overlap::Skip);
+    world.due("async.job");
+    world.reload(vec![scheduled("async.job", Overlap::Skip)], &["async.job"]);
+    world.pass(SECOND * 20);
+    assert!(!world.engine.is_reloading(), "trc has given the process up");
+    world.due("async.job");
+    assert_eq!(world.started.len(), 1, "it may not run beside its old process");
+    world.exit("async.job", 137);
+    world.due("async.job");
+    assert_eq!(world.started.len(), 2);
+}
