@@ -162,7 +162,7 @@ fn a_strict_reader_of_openmetrics_understands_the_metrics() {
     assert_eq!(said["trc_unit_starts"], json!(["counter", "", 2]), "{said}");
     assert_eq!(said["trc_unit_cpu_seconds"], json!(["counter", "seconds", 1]), "{said}");
     assert_eq!(said["trc_process_resident_memory_bytes"], json!(["gauge", "bytes", 1]), "{said}");
-    assert_eq!(said["trc_unit_state"], json!(["gauge", "", 26]), "{said}");
+    assert_eq!(said["trc_unit_state"], json!(["gauge", "", 30]), "{said}");
     let families = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
     assert_eq!(said.as_object().unwrap().len(), families, "{said}");
     it.stop();

@@ -539,7 +539,7 @@ impl Engine {
             // Some of its leftovers may still be there.
             Phase::Waiting if was_held => self.start_anew(now, id, actions),
             Phase::Waiting => {
-                state.due = true;
+                (state.due, state.tries) = (true, 0);
                 self.changed.push_back(id);
             }
             Phase::Retrying { .. } => self.wait_again(id),

@@ -303,7 +303,7 @@ impl Witness<'_> {
                 self.pull(at);
                 self.units[at].stand = Stand::Backoff(Some(self.now));
             }
-            Stand::Waiting => seen.due = true,
+            Stand::Waiting => (seen.due, seen.forks) = (true, 0),
             Stand::Watching => {}
             Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),
             Stand::Backoff(_) => {
