@@ -92,6 +92,7 @@ impl Witness<'_> {
     /// before it.
     pub(in crate::simulation) fn unmet(&self, at: usize) -> Vec<(usize, Condition)> {
         match self.units[at].stand {
+            Stand::Waiting if self.units[at].owes_main => return Vec::new(),
             Stand::Waiting | Stand::Retrying(_) | Stand::Backoff(_) => {}
             Stand::Asked | Stand::Alive | Stand::Watching | Stand::Finishing | Stand::Over => {
                 return Vec::new();

@@ -463,6 +463,8 @@ impl<'a> Witness<'a> {
     pub(in crate::simulation) fn gone(&self, at: usize) -> bool {
         let seen = &self.units[at];
         match seen.stand {
+            // Its command is about to follow its pre_start.
+            Stand::Waiting if seen.owes_main => false,
             Stand::Waiting
             | Stand::Retrying(_)
             | Stand::Watching

@@ -33,6 +33,10 @@ impl Witness<'_> {
                     self.mark(Mark::RestartedTogether);
                     self.condemn(other, Fault::Together);
                 }
+                Stand::Waiting if seen.owes_main && seen.fault.is_none() => {
+                    self.mark(Mark::RestartedTogether);
+                    self.condemn(other, Fault::Together);
+                }
                 // It comes back after the other unit, and needs no delay of its own.
                 Stand::Backoff(_) => seen.stand = Stand::Backoff(Some(self.now)),
                 Stand::Retrying(_) => (seen.stand, seen.forks) = (Stand::Waiting, 0),

@@ -259,9 +259,11 @@ impl Witness<'_> {
         (trial.owed, trial.began) = (true, now);
         if let Some((victim, Blow::Restart)) = self.fault(at) {
             trial.killed = Some(self.units[victim].pid);
+            self.units[victim].faulted = false;
             self.mark(Mark::FaultRestarted);
         } else if let Some((victim, Blow::Down)) = self.fault(at) {
             trial.killed = Some(self.units[victim].pid);
+            self.units[victim].faulted = false;
             trial.owed = false;
             trial.down_by = Some(now + ms(test.within.unwrap_or(test.max_runtime)));
             self.mark(Mark::FaultDown);
