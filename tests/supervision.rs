@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use crate::common;
-use crate::common::{MODES, Outcome, Running, TERM, Trc, UNTIL_TRAP, USR1, patience, root, table};
+use crate::common::{MODES, Running, TERM, Trc, UNTIL_TRAP, USR1, patience, root, table};
 use nix::libc::{SIGCONT as CONT, SIGSTOP as STOP};
 
 /// A unit that becomes ready by `ready` after its gate was opened, and a unit that is `after` it.
@@ -291,7 +291,7 @@ fn go_first(pids: &[i32]) {
 /// trc used to kill the unit in the same second in which it asked it to stop.
 #[test]
 fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
-    let stood_still = |mode| {
+    for mode in MODES {
         let toml = "[sync.app]\nstop.timeout = '3s'\n\
             script = 'trap \"read x <$W/go; exit 7\" TERM; UNTIL_TRAP'\n";
         let running = Trc::toml(&toml.replace("UNTIL_TRAP", UNTIL_TRAP)).mode(mode).spawn();
@@ -307,13 +307,7 @@ fn a_unit_that_stood_still_together_with_trc_has_its_time_to_stop() {
         stand_still(&running, &[running.pid(), shell], Duration::from_secs(4), || {
             gate.write_all(b"\n").unwrap();
         });
-        running.finish()
-    };
-    for mode in MODES {
-        // On a very busy machine, even that may not be enough.
-        let in_time = |outcome: &Outcome| !outcome.err().contains("did not exit in time");
-        let outcome = (0..2).map(|_| stood_still(mode)).find(in_time);
-        let outcome = outcome.unwrap_or_else(|| stood_still(mode));
+        let outcome = running.finish();
         outcome.status(138).stderr_lacks("did not exit in time").stdout_has("(exitcode=7)");
     }
 }
