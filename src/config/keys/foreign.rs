@@ -21,6 +21,7 @@ const IN_RESTART: &str = " in `restart`";
 const IN_EXPECT: &str = " in `expect`";
 const IN_EXPECT_HTTP: &str = " in `expect.http`";
 const IN_EXPECT_FAULT: &str = " in `expect.fault`";
+const IN_EXPECT_DURING: &str = " in `expect.during`";
 const IN_OUTPUT: &str = " in `output`";
 const IN_LOG: &str = " in `[log]`";
 const IN_CONTROL: &str = " in `[control]`";
@@ -236,6 +237,12 @@ const WORDS: &[Word] = words! {
         "signal" => kill: r#"kill = "SIGKILL""#;
         "pause suspend freeze" => stop: r#"stop = "5s""#;
         "service name target" => unit: r#"unit = "web""#;
+    }
+    [IN_EXPECT_DURING] {
+        "exec script command cmd file log running" => "`during` asks with `http`, `tcp` or `unix`";
+        "interval period" => every: r#"every = "100ms""#;
+        "gap maxgap downtime maxdowntime" => longest_gap: r#"longest_gap = "500ms""#;
+        "failures failed maxerrors" => errors: "errors = 0";
     }
     [IN_LOG] {
         // The settings that do not belong to a unit.
@@ -470,7 +477,7 @@ fn find_in(keys: Keys, name: &str) -> bool {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::{CONTROL, LOG, SHUTDOWN};
+    use super::super::{CONTROL, EXPECT_DURING, LOG, SHUTDOWN};
     use super::*;
 
     /// Each word appears once at each place, folded as the lookup folds it, and names an existing
@@ -497,6 +504,7 @@ mod tests {
                 IN_EXPECT => EXPECT,
                 IN_EXPECT_HTTP => EXPECT_HTTP,
                 IN_EXPECT_FAULT => EXPECT_FAULT,
+                IN_EXPECT_DURING => EXPECT_DURING,
                 IN_OUTPUT => OUTPUT,
                 IN_LOG => LOG,
                 IN_CONTROL => CONTROL,

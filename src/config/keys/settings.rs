@@ -46,6 +46,9 @@ pub(super) fn syslog(node: &Node, environment: &Environment) -> Leaf<Option<Path
     match path.as_str() {
         "true" => Ok(usual()),
         "false" => Ok(None),
+        text if !text.contains('/') => {
+            Err(Problem::expected("true, false, or the path of a socket", node))
+        }
         _ => place(path).map(Some),
     }
 }

@@ -227,6 +227,10 @@ fn what_holds_during_a_restart_has_limits_and_needs_something_that_goes_on() {
             "4:8: `expect.during`: nothing goes on in this test (add a `restart` or a `fault`)",
         ),
         (
+            "expect = { restart = 'web', during = { tcp = 1, exec = 'x' } }",
+            "4:49: unknown key `exec` in `expect.during` (`during` asks with `http`, `tcp` or `unix`)",
+        ),
+        (
             "expect = { restart = 'web', during = { every = '1s' } }",
             "4:29: `expect.during` needs an `http`, a `tcp` or a `unix`",
         ),

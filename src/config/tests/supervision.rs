@@ -339,7 +339,11 @@ fn the_socket_for_syslog_is_the_usual_one_or_at_a_path() {
     assert_eq!(syslog("/run/log"), Some("/run/log".into()));
     assert_eq!(syslog("false"), None);
     for (value, error) in [
-        ("'log'", "the path must begin with `/`".to_owned()),
+        ("'run/log'", "the path must begin with `/`".to_owned()),
+        (
+            "'yes'",
+            "expected true, false, or the path of a socket, found the string \"yes\"".to_owned(),
+        ),
         ("1", "expected true, false, or the path of a socket, found the integer 1".to_owned()),
         (
             &format!("'/{}'", "x".repeat(107)),
