@@ -511,6 +511,7 @@ fn a_log_file_that_would_be_rotated_with_each_line_is_refused() {
 
 #[test]
 fn a_flood_into_rotated_files_holds_up_nothing() {
+    let _alone = common::alone();
     let toml = "[async.a]\nexec = 'yes'\n\
                 output = { file = '${W}/x.log', max_size = '4k', keep = 100 }\n\
                 [async.b]\nscript = 'echo >$W/started; read x <$W/go; echo >$W/heard; read x <$W/never'";
@@ -525,6 +526,7 @@ fn a_flood_into_rotated_files_holds_up_nothing() {
 
 #[test]
 fn a_terminal_that_was_stopped_is_not_waited_for_at_the_end() {
+    let _alone = common::alone();
     if !common::root() {
         return;
     }
@@ -550,6 +552,7 @@ fn a_terminal_that_was_stopped_is_not_waited_for_at_the_end() {
 
 #[test]
 fn a_unit_that_can_not_be_killed_costs_no_more_than_the_budget() {
+    let _alone = common::alone();
     // A traced process that was killed waits for its tracer: ptrace(2).
     let tracer = "import ctypes, sys\n\
                   libc = ctypes.CDLL(None, use_errno=True)\n\
@@ -590,6 +593,7 @@ fn a_time_zone_that_is_a_fifo_holds_up_nothing() {
 
 #[test]
 fn a_flood_of_signals_that_are_ignored_holds_up_nothing() {
+    let _alone = common::alone();
     // The signals are queued while trc is suspended. trc used to look up the sender of each.
     let flood = "import os, signal, sys\n\
                  trc = os.getppid()\n\
@@ -629,6 +633,7 @@ fn who_is_killed_for_a_second_stop_signal_is_not_said_to_be_late() {
 
 #[test]
 fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
+    let _alone = common::alone();
     let rows = [
         ("env_file", "env_file = ['${W}/x']", "cannot read env_file"),
         ("a secret", "env.X = { file = '${W}/x' }", "cannot read"),
@@ -678,6 +683,7 @@ fn leaves_orphans_for_ever() {
 
 #[test]
 fn orphans_without_end_hold_up_nothing() {
+    let _alone = common::alone();
     let own = std::env::current_exe().unwrap();
     let storm = |name: &str| {
         format!(

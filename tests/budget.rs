@@ -15,6 +15,7 @@ const NOBODY: [&str; 5] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear
 /// to processes that have already survived it.
 #[test]
 fn what_can_t_be_killed_does_not_stretch_the_budget() {
+    let _alone = common::alone();
     if !root() || !has("setpriv") {
         return;
     }
@@ -41,6 +42,7 @@ fn what_can_t_be_killed_does_not_stretch_the_budget() {
 /// If the terminal belongs to another user, a child writes to it, as long as somebody reads.
 #[test]
 fn a_terminal_that_was_stopped_does_not_hold_up_the_end() {
+    let _alone = common::alone();
     if !root() || !has("setpriv") {
         return;
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::common::{Mode, TERM, Trc, children_of, has, number_from, root, state_of, table};
+use crate::common::{Mode, TERM, Trc, alone, children_of, has, number_from, root, state_of, table};
 use crate::control::{Answer, Asked, descriptors, fetch_within};
 
 /// A small generator of numbers (`SplitMix64`), so that a seed replays what was sent.
@@ -470,27 +470,47 @@ fn echo(socket: &Path) {
     });
 }
 
+/// Returns for how long a thread could have run since it was started, and had no processor:
+/// `/proc/PID/schedstat` (Documentation/scheduler/sched-stats.rst).
+fn without_processor(thread: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{thread}/schedstat")).unwrap();
+    Duration::from_nanos(stat.split(' ').nth(1).unwrap().parse().unwrap())
+}
+
 /// The times of polite requests: of trc, and of a bare server at the same moments.
-#[derive(Default)]
-struct Times([Vec<Duration>; 2]);
+struct Times {
+    trc: String,
+    times: [Vec<Duration>; 2],
+}
 
 impl Times {
+    fn of(trc: i32) -> Self {
+        Self { trc: trc.to_string(), times: Default::default() }
+    }
+
+    /// Returns for how long trc and this client have waited for a processor, of which the attackers
+    /// take what they can. trc can do nothing about it.
+    fn without_processor(&self) -> Duration {
+        without_processor(&self.trc) + without_processor("thread-self")
+    }
+
     /// Asks once.
     fn ask(&mut self, trc: &Path, bare: &Path) {
-        for (times, socket) in self.0.iter_mut().zip([trc, bare]) {
-            let began = Instant::now();
+        for (index, socket) in [trc, bare].into_iter().enumerate() {
+            let (began, without) = (Instant::now(), self.without_processor());
             let mut stream = UnixStream::connect(socket).unwrap();
             stream.write_all(b"GET /v1/health HTTP/1.1\r\nConnection: close\r\n\r\n").unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).unwrap();
-            times.push(began.elapsed());
+            let without = self.without_processor().saturating_sub(without);
+            self.times[index].push(began.elapsed().saturating_sub(without));
             assert!(text.contains("HTTP/1.1"), "no answer of {}: {text:?}", socket.display());
         }
     }
 
-    /// Returns the time in which 99 of 100 requests were answered.
+    /// Returns the time in which 99 of 100 requests were answered, of trc and of the bare server.
     fn p99(&mut self) -> [Duration; 2] {
-        self.0.each_mut().map(|times| {
+        self.times.each_mut().map(|times| {
             times.sort_unstable();
             times[times.len() * 99 / 100]
         })
@@ -517,6 +537,7 @@ impl Drop for Ends<'_> {
 fn two_hundred_hostile_clients_harm_neither_trc_nor_a_polite_one() {
     const CLIENTS: usize = 200;
     const ROUNDS: usize = 3;
+    let _alone = alone();
     let seed = number_from("TRC_TEST_SEED", 1) as u64;
     let seconds = number_from("TRC_TEST_FUZZ_SECONDS", 2) as u64;
     let toml = "[async.toy]\nscript = 'exec cat $W/never'\nrestart = { when = 'always', backoff = '10ms' }\n\
@@ -527,7 +548,7 @@ fn two_hundred_hostile_clients_harm_neither_trc_nor_a_polite_one() {
     let (socket, bare) = (it.socket.as_path(), it.running.path("bare.sock"));
     echo(&bare);
     let pid = it.running.pid();
-    let mut quiet = Times::default();
+    let mut quiet = Times::of(pid);
     (0..300).for_each(|_| quiet.ask(socket, &bare));
     let before = descriptors(pid);
     let kinds = [
@@ -538,7 +559,7 @@ fn two_hundred_hostile_clients_harm_neither_trc_nor_a_polite_one() {
         Attack::Deaf,
         Attack::Fuzz,
     ];
-    let mut attacked = Times::default();
+    let mut attacked = Times::of(pid);
     let mut memories = Vec::new();
     let mut stopped = Duration::MAX;
     for round in 0..=ROUNDS {
@@ -574,7 +595,7 @@ fn two_hundred_hostile_clients_harm_neither_trc_nor_a_polite_one() {
         }
     }
     let ([trc, bare], [attacked_trc, attacked_bare]) = (quiet.p99(), attacked.p99());
-    let count = attacked.0[0].len();
+    let count = attacked.times[0].len();
     println!(
         "seed {seed}: p99 of {count} requests: {trc:?} in quiet ({bare:?} of a bare server), \
          {attacked_trc:?} under attack ({attacked_bare:?}); memory in KiB: {memories:?}"

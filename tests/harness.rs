@@ -2,12 +2,13 @@
 
 use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::common::browser::{Browser, call, processes_with};
-use crate::common::{MODES, TERM, Trc, has, patience};
+use crate::common::{MODES, TERM, Trc, alone, has, patience, table};
 
 fn shell(text: &str) -> Trc {
     Trc::new().program("sh").args(&["-c", text])
@@ -31,6 +32,33 @@ fn a_signal_reaches_the_process_in_trcs_place() {
         running.wait_for("ready").signal(TERM);
         running.finish().status(7).stdout_is("ready\ncaught\n");
     }
+}
+
+#[test]
+fn a_test_that_runs_alone_holds_up_the_runs_of_others() {
+    let order = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let turn = alone();
+        let (sender, asked) = std::sync::mpsc::channel();
+        let other = std::thread::Builder::new().name("another test".into());
+        let order = &order;
+        other
+            .spawn_scoped(scope, move || {
+                sender.send(()).unwrap();
+                shell("exit 3").run().status(3);
+                order.lock().unwrap().push("another");
+            })
+            .unwrap();
+        asked.recv().unwrap();
+        // Its own runs are not held up, nor are those of its threads.
+        shell("exit 3").run().status(3);
+        table(&[3, 4], ToString::to_string, |status| {
+            shell(&format!("exit {status}")).run().status(*status);
+        });
+        order.lock().unwrap().push("its own");
+        drop(turn);
+    });
+    assert_eq!(order.into_inner().unwrap(), ["its own", "another"]);
 }
 
 #[test]

@@ -949,19 +949,20 @@ fn exit_0_ends_that_boot_script_only() {
 #[test]
 fn a_unit_waits_for_its_condition() {
     let rows = [
-        ("succeeded", "true", "0"),
-        ("exited", "true", "0"),
-        ("exited", "exit 3", "3"),
-        ("failed", "exit 3", "3"),
-        ("settled", "exit 3", "3"),
+        ("succeeded", "true", "", "0"),
+        ("exited", "true", "", "0"),
+        ("exited", "exit 3", "", "3"),
+        ("failed", "exit 3", "", "3"),
+        // A service without a readiness check would be settled when it has started.
+        ("settled", "exit 3", "oneshot = true", "3"),
     ];
     table(
         &rows,
         |row| format!("{row:?}"),
-        |(condition, first, status)| {
+        |(condition, first, key, status)| {
             Trc::toml(&format!(
                 "[async.b]\nafter = {{ a = '{condition}' }}\nscript = 'echo b'\n\
-                 [async.a]\nscript = 'echo a; {first}'\n"
+                 [async.a]\nscript = 'echo a; {first}'\n{key}\n"
             ))
             .env("TRC_WAIT", "all")
             .env("TRC_LOG_LEVEL", "warn")

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::common::browser::Browser;
-use crate::common::{Mode, Running, TERM, Trc, copy, has, root};
+use crate::common::{Mode, Running, TERM, Trc, alone, copy, has, root};
 use crate::control::Asked;
 use crate::resources::promtool;
 
@@ -630,6 +630,7 @@ fn a_unit_serves_as_another_user_and_is_ready_when_it_listens() {
 
 #[test]
 fn sigterm_ends_it_at_once_whatever_its_clients_do() {
+    let _alone = alone();
     let (run, socket) = run(WEB);
     let mut it = Serve::new(&socket, &[]);
     it.wait_for(&run, "/readyz", 200);
@@ -650,6 +651,7 @@ fn sigterm_ends_it_at_once_whatever_its_clients_do() {
 
 #[test]
 fn clients_that_are_silent_or_send_half_a_head_are_let_go() {
+    let _alone = alone();
     let (run, socket) = run(WEB);
     let it = Serve::new(&socket, &[]);
     it.wait_for(&run, "/readyz", 200);

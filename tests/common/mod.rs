@@ -7,6 +7,7 @@
 
 #![allow(clippy::disallowed_methods, unsafe_code)]
 
+pub(crate) mod alone;
 pub(crate) mod browser;
 pub(crate) mod typist;
 
@@ -30,6 +31,9 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use regex::Regex;
 use tempfile::TempDir;
+
+use alone::Together;
+pub(crate) use alone::alone;
 
 pub(crate) const HUP: i32 = 1;
 pub(crate) const INT: i32 = 2;
@@ -126,6 +130,7 @@ pub(crate) struct Trc {
     streams: [Stream; 3],
     survivors: bool,
     mark: String,
+    together: Together,
 }
 
 impl Trc {
@@ -145,6 +150,7 @@ impl Trc {
             streams: Default::default(),
             survivors: false,
             mark,
+            together: Together::begin(),
             dir,
         };
         let dir = this.dir().as_os_str().to_owned();
@@ -351,6 +357,7 @@ impl Trc {
             mark: self.mark.clone(),
             survivors: self.survivors,
             dir: Arc::new(self.dir),
+            _together: self.together,
         }
     }
 
@@ -465,6 +472,7 @@ pub(crate) struct Running {
     mark: String,
     survivors: bool,
     dir: Arc<TempDir>,
+    _together: Together,
 }
 
 impl Running {
@@ -947,6 +955,8 @@ pub(crate) fn table<T: Sync>(
     name: impl Fn(&T) -> String + Sync,
     run: impl Fn(&T) + Sync,
 ) {
+    // The threads of the rows have no part in this.
+    let _together = Together::begin();
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
