@@ -247,6 +247,44 @@ fn only_the_allowed_ports_can_be_reached_from_outside() {
     trc(&toml).run().stderr_lacks(&format!("something listens on {why}"));
 }
 
+#[test]
+fn the_json_report_lists_what_no_test_is_about() {
+    let (port, trc) = listening("0.0.0.0");
+    let untested = |test: &str| {
+        let toml = format!("[async.server.restart]\nwhen = 'on-failure'\n{SERVICE}{test}");
+        let outcome = trc(&toml).args(&["--report", "json=report"]).run();
+        outcome.status(0);
+        let report = std::fs::read_to_string(outcome.path("report")).unwrap();
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let all = report["untested"].as_array().unwrap().clone();
+        // Other tests listen on this machine, too.
+        let is_own = |one: &serde_json::Value| {
+            one["kind"] != "port" || one["unit"] != serde_json::Value::Null
+        };
+        all.into_iter().filter(is_own).collect::<Vec<_>>()
+    };
+    let port_text = format!("{port}/tcp");
+    let all = untested("[test.t]\nexec = 'true'\n");
+    assert_eq!(
+        serde_json::Value::from(all),
+        serde_json::json!([
+            {"kind": "unit", "unit": "async.server", "port": null,
+             "text": "no test names async.server or asks for a port of it"},
+            {"kind": "unit", "unit": "async.web", "port": null,
+             "text": "no test names async.web or asks for a port of it"},
+            {"kind": "port", "unit": "async.server", "port": port_text,
+             "text": format!("no test asks for port {port}/tcp of async.server")},
+            {"kind": "restart", "unit": "async.server", "port": null,
+             "text": "no fault tries the restart of async.server"},
+        ])
+    );
+    let both = format!(
+        "[test.t]\nafter = ['web']\nexpect = {{ tcp = {port}, within = '20s', \
+         fault = {{ unit = 'server', kill = 'SIGKILL' }} }}\n"
+    );
+    assert_eq!(untested(&both), [] as [serde_json::Value; 0]);
+}
+
 /// With `holds`, there are several attempts.
 #[test]
 fn a_command_that_runs_once_is_not_run_by_further_attempts() {

@@ -44,6 +44,16 @@ fn ends_with(outcome: &Outcome, pattern: &str) {
 }
 
 #[test]
+fn coverage_shows_what_no_test_is_about() {
+    let test = "[test.one]\nexpect.log = { unit = 'web', contains = 'up' }\n";
+    let job = "[async.backup]\nschedule = '@daily'\nexec = 'true'\n";
+    let outcome = tested(&format!("{SERVICE}{job}{test}")).arg("--coverage").run();
+    let missing = "not tested\n  no test names async.backup or asks for a port of it";
+    outcome.status(0).stdout_has(missing);
+    tested(&format!("{SERVICE}{test}")).args(&["--coverage", "--repeat", "2"]).run().status(64);
+}
+
+#[test]
 fn trc_is_pid_1_where_that_is_possible_and_all_is_well() {
     let toml = format!(
         "{SERVICE}[test.init]\ndescription = 'who is PID 1'\n\

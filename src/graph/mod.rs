@@ -2,6 +2,7 @@
 //! built. Building it refuses cycles and conditions that can never hold.
 
 mod build;
+mod coverage;
 mod cycle;
 mod identity;
 mod node;
@@ -12,4 +13,5 @@ mod testing;
 mod tests;
 
 pub(crate) use build::{RESERVE, STOP_TIMEOUT};
+pub(crate) use coverage::{Gap, OpenPort, gaps};
 pub(crate) use node::{Graph, Need, Node, Rule, UnitId};

@@ -68,6 +68,7 @@ mod tests {
     "excused": 1,
     "not_run": 1
   },
+  "untested": [],
   "points": [
     {
       "name": "test.smtp",
@@ -140,7 +141,7 @@ mod tests {
         assert!(json(&suite).chars().all(|c| c == '\n' || !c.is_control()));
         let report: serde_json::Value = serde_json::from_str(&json(&suite)).unwrap();
         let expected = serde_json::json!({
-            "version": 1, "unwritten": [], "name": text, "host": "mail", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002, "status": 0,
+            "version": 1, "unwritten": [], "untested": [], "name": text, "host": "mail", "began": "2017-03-16T20:40:50.007Z", "took_ms": 61002, "status": 0,
             "passed": true, "reason": text,
             "counts": { "passed": 0, "failed": 0, "skipped": 1, "excused": 0, "not_run": 0 },
             "points": [{

@@ -21,7 +21,7 @@ pub(crate) use event::{Event, Lacking, Live, Planned, VERSION};
 pub(crate) use json::json;
 pub(crate) use junit::junit;
 pub(crate) use pattern::excerpt;
-pub(crate) use point::{CheckPoint, Kind, Outcome, Point, Suite, Tail};
+pub(crate) use point::{CheckPoint, Kind, Outcome, Point, Suite, Tail, Untested};
 
 use crate::journal;
 

@@ -88,6 +88,20 @@ pub(crate) struct Point {
     pub tails: Vec<Tail>,
 }
 
+/// Something that no test is about.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Untested {
+    /// `unit`, `port` or `restart`.
+    pub kind: String,
+    /// `STAGE.NAME`; of a port, the unit that listens, if trc knows it.
+    pub unit: Option<String>,
+    /// `NUMBER/tcp` or `NUMBER/udp`, for a port.
+    pub port: Option<String>,
+    /// The same as a sentence, for people.
+    pub text: String,
+}
+
 /// The most findings that are listed in the advice on how to allow them.
 const MOST_ALLOWED: usize = 10;
 
@@ -116,6 +130,8 @@ pub(crate) struct Suite {
     pub unwritten: Vec<String>,
     /// The numbers of test points by their results.
     pub counts: Counts,
+    /// The units, ports and restarts that no test is about.
+    pub untested: Vec<Untested>,
     /// The test points, in the order of their results.
     pub points: Vec<Point>,
 }
@@ -221,6 +237,7 @@ impl Suite {
             began: self.began.clone(),
             reason: self.reason.clone(),
             unwritten: self.unwritten.clone(),
+            untested: self.untested.clone(),
             points: Vec::new(),
             ..*self
         }

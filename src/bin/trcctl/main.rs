@@ -236,6 +236,7 @@ fn test_command() -> Command {
         )
         .args(own)
         .arg(flag("verbose", "Show trc's log and the output of the units").short('v'))
+        .arg(flag("coverage", "Show the units, ports and restarts that no test is about"))
         .arg(flag("no-namespaces", "Run trc as an ordinary process, not as PID 1 of its own namespaces"))
         .arg(
             Arg::new("trc")
@@ -364,6 +365,9 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
     if series.is_some() && !line.reports.is_empty() {
         return Err("--report is for a single run: use --json for the results of a series".into());
     }
+    if series.is_some() && arguments.get_flag("coverage") {
+        return Err("--coverage is for a single run".into());
+    }
     if series.is_some() && line.test_list {
         return Err("--list runs nothing, so there is no series of runs".into());
     }
@@ -375,7 +379,11 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
         program: arguments.get_one("trc").cloned(),
         namespaces: !arguments.get_flag("no-namespaces"),
         verbose: arguments.get_flag("verbose"),
-        list: line.test_list,
+        shown: match (line.test_list, arguments.get_flag("coverage")) {
+            (true, _) => test::Shown::Names,
+            (false, true) => test::Shown::Coverage,
+            (false, false) => test::Shown::Results,
+        },
         image,
         series: series.map(|series| test::many::Wanted { series, json }),
         line,

@@ -26,7 +26,7 @@ use progress::Progress;
 use reports::Report;
 use summary::Style;
 
-pub use request::Request;
+pub use request::{Request, Shown};
 
 /// The place where trc runs.
 enum Place {
@@ -58,7 +58,7 @@ fn prepared(request: &Request) -> Result<(Place, Vec<Report>), Refused> {
 }
 
 fn run_in(request: &Request, place: &Place, reports: &[Report]) -> u8 {
-    if request.list {
+    if request.shown == Shown::Names {
         return list(request, place);
     }
     match place {
@@ -227,7 +227,11 @@ fn tell(
     }
     let style = Style::of_stdout();
     // A reader that has gone away does not change the exit status.
-    _ = io::stdout().lock().write_all(summary::summary(&report, style).as_bytes());
+    let mut text = summary::summary(&report, style);
+    if request.shown == Shown::Coverage {
+        text += &summary::coverage(&report, style);
+    }
+    _ = io::stdout().lock().write_all(text.as_bytes());
     if let Place::Container(image) = place
         && let Some(hint) = &image.hint
         && report.points.iter().any(|point| point.message().contains("refused"))

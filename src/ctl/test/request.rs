@@ -21,12 +21,23 @@ pub struct Request {
     pub namespaces: bool,
     /// Whether the log is shown as it comes.
     pub verbose: bool,
-    /// Whether the tests are only listed.
-    pub list: bool,
+    /// What is shown in the end.
+    pub shown: Shown,
     /// The series of runs, if there is more than one.
     pub series: Option<Wanted>,
     /// The image to test, if the tests run in a container.
     pub image: Option<image::Asked>,
+}
+
+/// What `trcctl test` shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// The results of the tests.
+    Results,
+    /// The results, and what no test is about.
+    Coverage,
+    /// The names of the tests, none of which runs.
+    Names,
 }
 
 impl Request {
@@ -62,8 +73,9 @@ impl Request {
 
     /// Returns the command line with the tests that were asked for.
     pub(super) fn with_tests(&self, line: CommandLine) -> CommandLine {
-        let test = (!self.list).then(|| self.names.join(","));
-        CommandLine { test, test_list: self.list, ..line }
+        let list = self.shown == Shown::Names;
+        let test = (!list).then(|| self.names.join(","));
+        CommandLine { test, test_list: list, ..line }
     }
 
     /// Returns the command line of trc. trc writes events, unless the tests are only listed.
@@ -120,7 +132,7 @@ impl Request {
         for report in &line.reports {
             option("--report", report);
         }
-        if !self.list {
+        if self.shown != Shown::Names {
             option("--report", "events=-".as_ref());
         }
         out.push(match line.test.as_deref() {
@@ -152,7 +164,7 @@ mod tests {
             program: None,
             namespaces: true,
             verbose: false,
-            list: false,
+            shown: Shown::Results,
             image: None,
             series: None,
         }

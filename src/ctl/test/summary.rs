@@ -94,6 +94,19 @@ pub(super) fn summary(report: &Suite, style: Style) -> String {
     out
 }
 
+/// Returns what no test is about, with an empty line above.
+#[must_use]
+pub(super) fn coverage(report: &Suite, style: Style) -> String {
+    if report.untested.is_empty() {
+        return "\nthe tests are about every service, job, port and restart\n".to_owned();
+    }
+    let mut out = format!("\n{}\n", style.paint(YELLOW, "not tested"));
+    for one in &report.untested {
+        _ = writeln!(out, "  {}", one.text);
+    }
+    out
+}
+
 /// Returns the text beside a test point.
 fn remark(point: &Point) -> String {
     let why = point.why.as_deref();
@@ -244,6 +257,15 @@ test.front
 1 test passed, 1 failed, 1 skipped; stop drill clean, 1 excused; 1.2 s
 ";
         assert_eq!(summary(&report, PLAIN), expected);
+    }
+
+    #[test]
+    fn what_no_test_is_about_is_listed() {
+        let text = r#"{"untested":[{"kind":"port","text":"no test asks for port 80/tcp"}]}"#;
+        let text = coverage(&parsed(text), PLAIN);
+        assert_eq!(text, "\nnot tested\n  no test asks for port 80/tcp\n");
+        let text = coverage(&parsed("{}"), PLAIN);
+        assert_eq!(text, "\nthe tests are about every service, job, port and restart\n");
     }
 
     #[test]

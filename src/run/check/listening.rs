@@ -1,13 +1,14 @@
 //! Ports that something listens on, from `/proc/net`: the kernel's
 //! `Documentation/networking/proc_net_tcp.rst`, and `net/ipv4/udp.c`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use crate::config::{Listening, reason};
+use crate::graph::{OpenPort, UnitId};
 use crate::run::os::{proc, processes};
 use crate::words::Wrong;
 
@@ -117,10 +118,7 @@ fn word(digits: &str) -> Option<[u8; 4]> {
 /// # Errors
 /// Returns the other sockets, or the reason why they cannot be found out.
 pub(crate) fn only(allowed: &[Listening]) -> Result<(), Wrong> {
-    let chosen = proc::read("sys", "net/ipv4/ip_local_port_range").unwrap_or_default();
-    let chosen = String::from_utf8_lossy(&chosen).into_owned();
-    let mut chosen = chosen.split_ascii_whitespace().map_while(|port| port.parse::<u16>().ok());
-    let chosen = chosen.next().unwrap_or(32_768)..=chosen.next().unwrap_or(60_999);
+    let chosen = chosen();
     let mut problems = Vec::new();
     for udp in [false, true] {
         let table = Table::of(udp)?;
@@ -132,6 +130,41 @@ pub(crate) fn only(allowed: &[Listening]) -> Result<(), Wrong> {
         }
     }
     Wrong::all(problems)
+}
+
+/// Returns the range from which the kernel chooses the ports of clients: ip(7).
+fn chosen() -> RangeInclusive<u16> {
+    let range = proc::read("sys", "net/ipv4/ip_local_port_range").unwrap_or_default();
+    let range = String::from_utf8_lossy(&range).into_owned();
+    let mut range = range.split_ascii_whitespace().map_while(|port| port.parse::<u16>().ok());
+    range.next().unwrap_or(32_768)..=range.next().unwrap_or(60_999)
+}
+
+/// Returns the ports on which something listens, each with the first of these units that has a
+/// socket there, as far as the kernel tells.
+pub(crate) fn open_ports(units: &[(UnitId, Vec<i32>)]) -> Vec<OpenPort> {
+    /// The number of descriptors that are looked at.
+    const MOST: usize = 20_000;
+    let sockets_of = |(unit, pids): &(UnitId, Vec<i32>)| -> Vec<(u64, UnitId)> {
+        pids.iter().flat_map(|pid| sockets(*pid)).map(|inode| (inode, *unit)).collect()
+    };
+    let owners: BTreeMap<u64, UnitId> = units.iter().flat_map(sockets_of).take(MOST).collect();
+    let chosen = chosen();
+    let mut ports: BTreeMap<(u16, bool), OpenPort> = BTreeMap::new();
+    for udp in [false, true] {
+        let Ok(table) = Table::of(udp) else { continue };
+        for (socket, inode) in table.inodes {
+            let port = socket.port();
+            if udp && chosen.contains(&port) {
+                continue;
+            }
+            let new = OpenPort { port, udp, outside: false, unit: None };
+            let open = ports.entry((port, udp)).or_insert(new);
+            open.outside |= !socket.ip().is_loopback();
+            open.unit = open.unit.or_else(|| owners.get(&inode).copied());
+        }
+    }
+    ports.into_values().collect()
 }
 
 fn others(
@@ -186,13 +219,18 @@ pub(crate) fn of_unit(unit: &str, pids: &[i32], ports: &[Listening]) -> Result<(
 }
 
 /// Returns whether a process has a descriptor of one of these sockets.
-fn holds(pid: i32, sockets: &[u64]) -> bool {
-    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+fn holds(pid: i32, wanted: &[u64]) -> bool {
+    sockets(pid).any(|inode| wanted.contains(&inode))
+}
+
+/// Returns the numbers of the sockets of which a process has a descriptor.
+fn sockets(pid: i32) -> impl Iterator<Item = u64> {
     let socket = |entry: std::fs::DirEntry| -> Option<u64> {
         let to = std::fs::read_link(entry.path()).ok()?;
         to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
-    entries.flatten().filter_map(socket).any(|inode| sockets.contains(&inode))
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd"));
+    entries.into_iter().flatten().flatten().filter_map(socket)
 }
 
 fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {

@@ -6,6 +6,7 @@
 
 mod announce;
 mod attempt;
+mod coverage;
 mod during;
 mod flaws;
 mod judge;
@@ -37,7 +38,7 @@ use super::spawn::{self, Launch};
 use super::testing::Report;
 use crate::config::{FaultKind, Stage, Then};
 use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
-use crate::graph::{Graph, UnitId};
+use crate::graph::{Graph, OpenPort, UnitId};
 use crate::report::{CheckPoint, Live, Point, Suite};
 use crate::words::{self, Observed, Unwritten, Wrong, some};
 use during::Vigil;
@@ -143,6 +144,8 @@ pub(crate) struct Drill {
     left: BTreeMap<UnitId, String>,
     /// The results of the checks that tests make when everything has stopped.
     after_stop: BTreeMap<UnitId, Vec<CheckPoint>>,
+    /// The ports that were open after the last test.
+    open: Vec<OpenPort>,
     orphans: String,
     sessions: String,
     /// The process groups of commands of tests and probes, and of stop commands. They run, or their
@@ -186,6 +189,7 @@ impl Drill {
             used: BTreeMap::new(),
             left: BTreeMap::new(),
             after_stop: BTreeMap::new(),
+            open: Vec::new(),
             orphans: String::new(),
             sessions: String::new(),
             groups: BTreeSet::new(),
@@ -247,6 +251,7 @@ impl Drill {
             Fact::Stopping => {
                 self.end_vigil(run);
                 self.stopping = Some(now());
+                self.open = self.look_at_ports(run);
                 let unmet =
                     self.graph.ids().filter_map(|id| Some((id, run.engine().waits_for(id)?)));
                 self.unmet = unmet.collect();

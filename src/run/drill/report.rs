@@ -115,6 +115,7 @@ impl Drill {
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
             began: report::moment(self.wall),
             took: now().saturating_duration_since(self.began),
+            untested: self.untested(),
             ..Suite::of(std::mem::take(&mut self.points))
         };
         let reason = (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
