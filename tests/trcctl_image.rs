@@ -23,6 +23,7 @@ const DOCKER: &str = r#"#!/bin/sh
 printf '%s\n' "$*" >>"$W/calls"
 case $1 in
 image) cat "$W/inspected" 2>/dev/null || { echo "Error: No such image: $3" >&2; exit 1; } ;;
+start) cat "$W/events"; exit "$(cat "$W/status")" ;;
 run)
     for word; do
         case $word in *:/.trcctl:ro,z) cp -r "${word%%:*}" "$W/mounted" ;; esac
@@ -97,6 +98,21 @@ fn nothing_left(outcome: &Outcome) {
     if left > 0 {
         outcome.fail("the folder for the container should be gone");
     }
+}
+
+#[test]
+fn a_second_run_can_start_the_same_container() {
+    let arguments = ["--repeat", "3", "--same-container"];
+    let outcome = wrapped(&json!({"Cmd": ["server"]})).args(&arguments).run();
+    outcome.status(0);
+    let calls = calls(&outcome);
+    let begins = |call: &String, start: &str| call.starts_with(start);
+    assert!(begins(&calls[1], "run --name NAME "), "{calls:?}");
+    assert_eq!(
+        calls[2..],
+        ["start --attach NAME", "start --attach NAME", "rm --force --volumes NAME"]
+    );
+    nothing_left(&outcome);
 }
 
 #[test]
@@ -397,7 +413,7 @@ fn a_series_runs_a_container_for_each_run() {
 
 #[test]
 fn options_that_do_not_go_together_are_refused() {
-    let cases: [(&[&str], &str); 5] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["--tests", "a.toml"], "--image <IMAGE>"),
         (&["--image", "a", "-w", "."], "'--image <IMAGE>' cannot be used with '--workdir <DIR>'"),
         (
@@ -409,6 +425,8 @@ fn options_that_do_not_go_together_are_refused() {
             "--run-arg cannot have --entrypoint=b: trc takes",
         ),
         (&["--image", "a", "--run-arg", "'"], "--run-arg ': a quote is not closed"),
+        (&["--image", "a", "--same-container"], "--repeat <N>"),
+        (&["--repeat", "2", "--same-container"], "--image <IMAGE>"),
     ];
     table(
         &cases,
@@ -504,6 +522,32 @@ fn a_real_image_from_scratch_is_tested_and_tells_what_is_wrong() {
         "{text}"
     );
     no_container_left();
+}
+
+#[test]
+#[ignore = "needs TRC_CONTAINER_ENGINE"]
+fn a_real_container_is_started_again_with_the_files_of_its_first_start() {
+    let _alone = alone();
+    let image = scratch();
+    let trc = static_binary().to_str().unwrap();
+    let tests = "[async.app]\nready = { tcp = 8080 }\n[boot.pid]\n\
+        exec = ['/busybox', 'sh', '-c', '[ ! -e /tmp/pid ] || { echo is there; exit 1; }; echo 1 >/tmp/pid']\n\
+        [test.front]\nexpect.http = 'http://127.0.0.1:8080/'\n";
+    let run = |tests: &str, more: &[&str]| {
+        let fixed = ["--trc", trc, "--run-arg=--user 0:0 --tmpfs /run", "--repeat", "2"];
+        let (status, text, _dir) = tested(&image, tests, &[&fixed[..], more].concat());
+        no_container_left();
+        (status, text)
+    };
+    // The image has no /tmp.
+    let tests = tests.replace("/tmp/pid", "/pid");
+    let (status, text) = run(&tests, &[]);
+    assert!(status == 0 && text.contains("2 runs passed"), "{text}");
+    let (status, text) = run(&tests, &["--same-container"]);
+    assert!(status == 1 && text.contains("1 run passed, 1 failed"), "{text}");
+    assert!(text.contains("FAIL  run 2") && text.contains("is there"), "{text}");
+    let (status, text) = run(PAGE.split("[test.place]").next().unwrap(), &["--same-container"]);
+    assert!(status == 0 && text.contains("2 runs passed"), "{text}");
 }
 
 #[test]

@@ -213,6 +213,8 @@ fn test_command() -> Command {
                                       Run the tests of a file in a container of an image without trc\n  \
                trcctl test --repeat 20 --jitter\n                         \
                                       Find tests that pass only sometimes, and limits that are too near\n  \
+               trcctl test --image nginx --tests tests.toml --repeat 2 --same-container\n                         \
+                                      Find out whether a container can be started a second time\n  \
                trcctl test --faults all\n                         \
                                       Find services that do not come back\n  \
                trcctl test --delay-each\n                         \
@@ -308,7 +310,7 @@ fn series(arguments: &ArgMatches) -> Option<test::many::Series> {
 }
 
 /// Returns the arguments of `trcctl test` that are about images.
-fn image_arguments() -> [Arg; 4] {
+fn image_arguments() -> [Arg; 5] {
     let heading = "Images";
     let about = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).help_heading(heading)
@@ -332,6 +334,14 @@ fn image_arguments() -> [Arg; 4] {
         .requires("image")
         .action(ArgAction::Append)
         .allow_hyphen_values(true),
+        Arg::new("same-container")
+            .long("same-container")
+            .help("With --image and --repeat: start one container again and again, as `docker restart`")
+            .help_heading(heading)
+            .requires("image")
+            .requires("repeat")
+            .conflicts_with("jitter")
+            .action(ArgAction::SetTrue),
     ]
 }
 
@@ -353,6 +363,7 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
             tests: arguments.get_many("tests").unwrap_or_default().cloned().collect(),
             engine: arguments.get_one("engine").cloned(),
             options: test::image::run_options(&options)?,
+            same_container: arguments.get_flag("same-container"),
         })
     });
     let image = image.transpose()?;

@@ -13,6 +13,7 @@ mod engine;
 mod folder;
 mod unit;
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,8 @@ pub struct Asked {
     pub engine: Option<PathBuf>,
     /// The options for `docker run`, word by word.
     pub options: Vec<OsString>,
+    /// Whether all runs are starts of one container.
+    pub same_container: bool,
 }
 
 /// An image that is ready to be tested.
@@ -58,6 +61,8 @@ pub(super) struct Image {
     folder: Folder,
     /// The variables of the image, if its configuration is known here.
     environment: Option<Environment>,
+    /// If all runs are starts of one container: whether it exists.
+    exists: Option<Cell<bool>>,
 }
 
 /// A reason why an image cannot be tested, and the exit status.
@@ -100,6 +105,7 @@ impl Image {
             engine,
             folder,
             environment: None,
+            exists: asked.same_container.then(Cell::default),
         };
         let has_trc = program == Some(OsStr::new("trc"));
         let dir = has_trc.then(|| work_dir(&words, &inspected));
@@ -234,7 +240,16 @@ impl Image {
     /// Returns the command line of the engine that runs trc with these options.
     pub(super) fn arguments(&self, options: Vec<OsString>) -> Vec<OsString> {
         let mut out: Vec<OsString> = vec![self.engine.program.clone().into()];
-        out.extend(["run", "--rm", "--name", &self.container].map(OsString::from));
+        if self.exists.as_ref().is_some_and(|exists| exists.replace(true)) {
+            // The command line is that of the first start.
+            out.extend(["start", "--attach", &self.container].map(OsString::from));
+            return out;
+        }
+        out.push("run".into());
+        if self.exists.is_none() {
+            out.push("--rm".into());
+        }
+        out.extend(["--name", &self.container].map(OsString::from));
         out.extend(self.options.iter().cloned());
         out.extend(self.mounts.iter().cloned());
         out.extend(["--entrypoint".into(), self.trc.clone(), self.name.clone()]);
@@ -250,14 +265,25 @@ impl Image {
         status
     }
 
-    /// Removes the container, if the engine has not done that.
+    /// Removes the container after a run, if the engine has not done that and there is no other run of
+    /// it.
     pub(super) fn remove(&self) {
-        self.engine.remove(&self.container);
+        if self.exists.is_none() {
+            self.engine.remove(&self.container);
+        }
     }
 
     /// Returns the name of the engine.
     pub(super) fn engine(&self) -> String {
         self.engine.name()
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        if self.exists.as_ref().is_some_and(Cell::get) {
+            self.engine.remove(&self.container);
+        }
     }
 }
 
