@@ -248,6 +248,32 @@ fn only_the_allowed_ports_can_be_reached_from_outside() {
 }
 
 #[test]
+fn a_unit_may_write_only_so_many_lines_per_second() {
+    let calm = "[async.calm]\nscript = 'seq 500; echo up; read x <$W/never'\nready.log = 'up'\n";
+    let loud = "[async.loud]\nscript = 'echo up; while :; do echo again; sleep 0.01; done'\nready.log = 'up'\n";
+    let rate = |unit: &str| {
+        tested(&format!(
+            "{calm}{loud}[test.t]\nafter = ['{unit}']\nexpect = {{ max_log_rate = 5, holds = '1s' }}\n"
+        ))
+    };
+    // What it wrote before the test does not count.
+    rate("calm").run().status(0);
+    rate("loud")
+        .run()
+        .status(1)
+        .stderr_has("at most 5 lines of output per second; found: async.loud has written ");
+    let apart = format!(
+        "{loud}output = 'null'\n[test.t]\nafter = ['loud']\nexpect = {{ max_log_rate = 5, holds = '1s' }}\n"
+    );
+    tested(&apart.replace("ready.log = 'up'", ""))
+        .run()
+        .status(1)
+        .stderr_has("trc does not read the output of async.loud");
+    let short = "[async.a]\nexec = 'a'\n[test.t]\nexpect = { max_log_rate = 5, holds = '10ms' }\n";
+    tested(short).run().status(78).stderr_has("error: `expect.max_log_rate` needs `holds`");
+}
+
+#[test]
 fn the_json_report_lists_what_no_test_is_about() {
     let (port, trc) = listening("0.0.0.0");
     let untested = |test: &str| {

@@ -384,6 +384,8 @@ pub(crate) enum Found {
     },
     /// The time from the start of the units to their readiness.
     ReadyWithin(Duration),
+    /// The lines per second that each unit writes at most, from the first attempt that passes on.
+    MaxLogRate(u64),
     /// A check of the present state.
     Now(State),
 }
@@ -536,6 +538,8 @@ impl fmt::Display for Found {
                 let has = if *forbidden { "lacks" } else { "has" };
                 write!(f, "log{unit} {has} {needle}")
             }
+            Self::MaxLogRate(1) => f.write_str("at most one line of output per second"),
+            Self::MaxLogRate(most) => write!(f, "at most {most} lines of output per second"),
             Self::ReadyWithin(time) => write!(f, "ready within {}", seconds(*time)),
             Self::Now(state) => state.fmt(f),
         }

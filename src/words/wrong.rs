@@ -186,6 +186,10 @@ pub(crate) enum Wrong {
     Processes(String, usize),
     /// A unit has this many threads.
     Threads(String, u64),
+    /// A unit has written this many lines in this time.
+    Wrote(String, u64, Duration),
+    /// trc does not read the output of a unit.
+    Uncounted(String),
     /// These processes of a unit have too many file descriptors, or could not be looked at.
     Descriptors(String, Vec<(i32, Result<usize, Wrong>)>),
 
@@ -423,6 +427,10 @@ impl Display for Wrong {
                 write!(f, "{unit} has used {} of CPU time", seconds(*time))
             }
             Self::Processes(unit, count) => write!(f, "{unit} has {}", processes(*count)),
+            Self::Wrote(unit, count, time) => {
+                write!(f, "{unit} has written {count} lines in {:.1} s", time.as_secs_f64())
+            }
+            Self::Uncounted(unit) => write!(f, "trc does not read the output of {unit}"),
             Self::Threads(unit, 1) => write!(f, "{unit} has one thread"),
             Self::Threads(unit, count) => write!(f, "{unit} has {count} threads"),
             Self::Descriptors(unit, all) => {

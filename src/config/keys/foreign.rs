@@ -213,6 +213,7 @@ const WORDS: &[Word] = words! {
         "port ports" => listening: r#"listening = ["80/tcp"]"#;
         "onlylistening onlyports" => listening_only: r#"listening_only = ["80/tcp"]"#;
         "threads" => max_threads: "max_threads = 64";
+        "lograte maxloglines loglines maxlines" => max_log_rate: r#"max_log_rate = 10, holds = "10s""#;
         "cert certs certificates" => certificate: r#"certificate = { path = "/etc/ssl/web.pem", valid_for = "30d" }"#;
         "below directory dir disk" => tree: r#"tree = { path = "/app", forbids = ["world-writable"], max_size = "100MB" }"#;
         "kernelparam kernelparams sysctls" => sysctl: r#"sysctl = { "net.core.somaxconn" = ">= 1024" }"#;

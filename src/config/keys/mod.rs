@@ -679,6 +679,8 @@ keys! {
         max_processes: Number => one(count, State::MaxProcesses), "", "8";
         /// the most threads of each unit, in all of its processes
         max_threads: Number => one(count, State::MaxThreads), "", "64";
+        /// the most lines that each unit writes per second, counted while the checks have to hold
+        max_log_rate: Number => one(count, Found::MaxLogRate), "", "10";
         /// the exit status of each unit when trc stops it after the last test; 128 + n if signal n
         /// terminated it
         stop_status: Statuses => stop_status(), "", "[0, 143]";

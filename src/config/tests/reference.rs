@@ -83,7 +83,7 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
             .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
-            .chain(["test.x.expect.after_stop.file.path = '/a'"])
+            .chain(["test.x.expect.after_stop.file.path = '/a'", "test.x.expect.holds = '1s'"])
             .chain(["test.x.expect.restart = 'web'"])
             .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.http.url = 'http://a'"])
             .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.tcp = 1"])

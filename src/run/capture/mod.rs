@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -70,6 +70,8 @@ pub struct Capture {
     logged: bool,
     /// Where the last output of units is kept.
     tap: Option<Tap>,
+    /// The number of lines so far.
+    lines: u64,
     /// The matches so far.
     matched: Vec<Found>,
     /// Whether the lines come by syslog, and not by a pipe.
@@ -101,6 +103,7 @@ impl Capture {
             file: None,
             logged: true,
             tap: None,
+            lines: 0,
             matched: Vec::new(),
             syslog: false,
             short_reads: 0,
@@ -150,6 +153,7 @@ impl Capture {
             journal.sent(&self.source, pid, level, line);
         }
         self.tail.push(&whole);
+        self.lines += 1;
         if let Some(tap) = &self.tap {
             tap.take(pid, Stream::Syslog, &whole);
         }
@@ -160,6 +164,11 @@ impl Capture {
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// Returns the number of lines so far.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
     }
 
     /// Returns whether the unit has printed nothing so far.
@@ -207,6 +216,7 @@ impl Capture {
                 journal.captured(&self.source, &mut self.partial, &scratch[..count]);
             }
             self.tail.push(&scratch[..count]);
+            self.lines += memchr_iter(b'\n', &scratch[..count]).count() as u64;
             if let Some(tap) = &self.tap {
                 tap.take(self.source.pid(), side, &scratch[..count]);
             }

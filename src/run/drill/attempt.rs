@@ -1,5 +1,6 @@
 //! Attempts of tests: a command, then all the checks, one after the other.
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::config::{
 };
 use crate::engine::{Ending, Event, Outcome};
 use crate::graph::UnitId;
-use crate::run::capture;
+use crate::run::capture::{self, Capture};
 use crate::run::check::{Unmet, file, tree};
 use crate::run::os::clock::now;
 use crate::run::os::fd::null;
@@ -229,10 +230,12 @@ impl Drill {
             // A verdict says more than an exit status that nobody has asked for.
             let ended = matches!(trial.ending, Some(Ok(Ending::Code(_))));
             let implied = *origin == Origin::Default && ended && trial.verdict().is_some();
-            if matches!(check, Found::Said { .. }) {
-                let units = self.lines.units_of(trial.unit);
-                self.catch_up(run, &units);
-            }
+            let units = match check {
+                Found::Said { .. } => self.lines.units_of(trial.unit),
+                Found::MaxLogRate(_) => graph.node(trial.unit).about.clone(),
+                _ => Vec::new(),
+            };
+            self.catch_up(run, &units);
             if matches!(check, Found::Said { forbidden: false, .. })
                 && test.within.is_none()
                 && self.awaits_line(run)
@@ -286,7 +289,7 @@ impl Drill {
     }
 
     /// Makes a check that needs no waiting.
-    fn check(&self, run: &dyn Run, check: &Found) -> Result<(), Unmet> {
+    fn check(&mut self, run: &dyn Run, check: &Found) -> Result<(), Unmet> {
         let Some(trial) = &self.trial else { return Ok(()) };
         let now = match check {
             Found::Exit(statuses) => match &trial.ending {
@@ -324,6 +327,10 @@ impl Drill {
                 }
             }
             Found::ReadyWithin(most) => return self.ready_within(trial.unit, *most),
+            Found::MaxLogRate(most) => {
+                let test = trial.unit;
+                return self.max_log_rate(run, test, *most).map_err(Unmet::from);
+            }
             Found::Now(state) => {
                 let about = match state {
                     State::Variables(Variables { unit: Some(unit), .. })
@@ -356,6 +363,29 @@ impl Drill {
             group: run.group(id).or(pid),
             used: self.used.get(&id).copied(),
         }
+    }
+
+    /// Checks how many lines each unit that a test is about has written since the first of the attempts
+    /// that have all passed.
+    fn max_log_rate(&mut self, run: &dyn Run, test: UnitId, most: u64) -> Result<(), Wrong> {
+        let name = |id: &UnitId| self.graph.node(*id).unit.id();
+        let mut counts = BTreeMap::new();
+        for id in &self.graph.node(test).about {
+            let captures = run.captures(*id);
+            if captures.is_empty() && run.pid(*id).is_some() {
+                return Err(Wrong::Uncounted(name(id)));
+            }
+            counts.insert(*id, captures.iter().map(Capture::lines).sum::<u64>());
+        }
+        let (since, before) = self.counted.entry(test).or_insert((now(), counts.clone()));
+        let took = now().saturating_duration_since(*since);
+        // A program may write a few lines at once.
+        let allowed = took.as_secs().max(1).saturating_mul(most);
+        let written = |(id, now): (&UnitId, &u64)| {
+            let lines = now.saturating_sub(before.get(id).copied().unwrap_or_default());
+            (lines > allowed).then(|| Wrong::Wrote(name(id), lines, took))
+        };
+        Wrong::all(counts.iter().filter_map(written).collect())
     }
 
     /// Checks how long after their starts the units that a test is about were ready. A unit's time
@@ -418,6 +448,9 @@ impl Drill {
         let passed = trial.points.iter().all(|point| point.passed);
         // A test that has failed a check cannot skip itself.
         skipped = skipped.filter(|_| passed && !trial.timed_out);
+        if !passed {
+            self.counted.remove(&trial.unit);
+        }
         let outcome = match (&skipped, passed, trial.timed_out) {
             (Some(_), ..) => Outcome::Skipped,
             (None, true, _) => Outcome::Passed,

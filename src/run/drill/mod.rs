@@ -120,6 +120,8 @@ pub(crate) struct Drill {
     ran: Option<(UnitId, Ran)>,
     /// The lines that tests ask for.
     lines: Lines,
+    /// When a test began to count lines, and how many each unit had written by then.
+    counted: BTreeMap<UnitId, (Instant, BTreeMap<UnitId, u64>)>,
     tried: BTreeMap<UnitId, Tried>,
     /// The moment at which the turn of the next test came, which may have to wait for its units.
     turn: Instant,
@@ -176,6 +178,7 @@ impl Drill {
             vigil: None,
             ran: None,
             lines: Lines::new(&graph),
+            counted: BTreeMap::new(),
             tried: BTreeMap::new(),
             turn: now(),
             tests: BTreeMap::new(),
