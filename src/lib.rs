@@ -45,7 +45,7 @@ pub mod client {
     #[cfg(feature = "ctl")]
     pub use crate::ctl::serve;
     pub use crate::ctl::test::namespace::Stage;
-    pub use crate::ctl::{check, live, test, verdict};
+    pub use crate::ctl::{check, explain, live, test, verdict};
 }
 
 /// The code that the benchmarks measure.

@@ -50,6 +50,7 @@ mod terminal;
 mod timed_tests;
 mod trcctl_check;
 mod trcctl_exec;
+mod trcctl_explain;
 mod trcctl_image;
 mod trcctl_live;
 mod trcctl_series;

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::value::{Node, Table, Value};
+use super::value::{Said, Table, Value};
 use super::{Command, Origin};
 
 /// A key that is written somewhere, with the value that counts.
@@ -10,12 +10,25 @@ use super::{Command, Origin};
 pub(crate) struct Effective {
     /// The full key, such as `async.web.user`.
     pub key: String,
+    /// Its parts.
+    pub path: Vec<String>,
     /// The value; `None` if it is that of a variable, which nobody is told.
     pub value: Option<Json>,
     /// Where the value is written.
     pub origin: String,
-    /// The other places where the key is written, which do not count.
-    pub overrides: Vec<String>,
+    /// The values of other places, which do not count, in the order of the layers.
+    pub beaten: Vec<Beaten>,
+}
+
+/// A value that another one has replaced.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Beaten {
+    /// The key, if it is another one, which excludes the one that counts: `exec` for a `script`.
+    pub key: Option<&'static str>,
+    /// The value; `None` if nobody is told, or if it is a table.
+    pub value: Option<Json>,
+    /// Where it is written.
+    pub origin: String,
 }
 
 /// Returns every key of a merged configuration that has a value. Secrets that units get as variables
@@ -33,13 +46,24 @@ fn collect<'t>(table: &'t Table, path: &mut Vec<&'t str>, all: &mut Vec<Effectiv
             Value::Table(inner) if !inner.is_empty() => collect(inner, path, all),
             _ => all.push(Effective {
                 key: path.join("."),
-                value: (!is_variable(path)).then(|| json(&entry.node)),
+                path: path.iter().map(|part| (*part).to_owned()).collect(),
+                value: told(path, &entry.node.value),
                 origin: place(&entry.node.origin),
-                overrides: entry.also.iter().map(|said| place(&said.origin)).collect(),
+                beaten: entry.also.iter().map(|said| beaten(path, said)).collect(),
             }),
         }
         path.pop();
     }
+}
+
+fn beaten(path: &[&str], said: &Said) -> Beaten {
+    let value = said.value.as_ref().and_then(|value| told(path, value));
+    Beaten { key: said.key, value, origin: place(&said.origin) }
+}
+
+/// Returns the value of a key, unless it is the text of a variable.
+fn told(path: &[&str], value: &Value) -> Option<Json> {
+    (!is_variable(path)).then(|| json(value))
 }
 
 /// Returns whether a path is that of the text of a variable: `env.NAME` or `STAGE.UNIT.env.NAME`.
@@ -57,16 +81,16 @@ fn place(origin: &Origin) -> String {
     }
 }
 
-fn json(node: &Node) -> Json {
-    match &node.value {
+fn json(value: &Value) -> Json {
+    match value {
         Value::String(text) | Value::Float(text) => text.as_str().into(),
         Value::Integer(number, _) => (*number).into(),
         Value::Boolean(truth) => (*truth).into(),
         // No key takes it.
         Value::Datetime => Json::Null,
-        Value::Array(items) => items.iter().map(json).collect(),
+        Value::Array(items) => items.iter().map(|item| json(&item.value)).collect(),
         Value::Table(table) => {
-            table.iter().map(|(key, entry)| (key.clone(), json(&entry.node))).collect()
+            table.iter().map(|(key, entry)| (key.clone(), json(&entry.node.value))).collect()
         }
         Value::Command(command) => match command {
             Command::Script(text) => text.to_string_lossy().into(),

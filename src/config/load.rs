@@ -28,6 +28,13 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
+    /// Returns the configuration as far as it is understood, and all diagnostics.
+    #[must_use]
+    pub(crate) fn apart(self) -> (Loaded, Vec<Diagnostic>) {
+        let diagnostics = self.understood.illustrate(self.diagnostics);
+        (*self.understood, diagnostics)
+    }
+
     /// Returns all diagnostics and those in `found`, in the order of the layers.
     #[must_use]
     pub(crate) fn beside(self, found: Vec<Diagnostic>) -> Vec<Diagnostic> {

@@ -63,7 +63,11 @@ fn exclude(
     for other in keys.iter().copied().filter(|other| *other != key) {
         if let (Some(gone), Some(entry)) = (earlier.remove(other), layer.get_mut(key)) {
             entry.also.extend(gone.also);
-            entry.also.push(Said { origin: gone.key, key: Some(other) });
+            entry.also.push(Said {
+                origin: gone.key,
+                key: Some(other),
+                value: Some(gone.node.value),
+            });
         }
     }
 }
@@ -83,14 +87,14 @@ fn lay(base: &mut Table, layer: Table) {
             }
             Some(earlier) => match (&mut earlier.node.value, entry.node.value) {
                 (Value::Table(under), Value::Table(over)) => {
-                    earlier.also.push(Said { origin: entry.key, key: None });
+                    earlier.also.push(Said { origin: entry.key, key: None, value: None });
                     lay(under, over);
                 }
                 (under, over) => {
-                    *under = over;
+                    let value = Some(std::mem::replace(under, over));
                     earlier.node.origin = entry.node.origin;
                     let origin = std::mem::replace(&mut earlier.key, entry.key);
-                    earlier.also.push(Said { origin, key: None });
+                    earlier.also.push(Said { origin, key: None, value });
                 }
             },
         }

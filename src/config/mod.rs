@@ -54,6 +54,7 @@ pub(crate) use cli::{CommandLine, Invocation};
 
 pub(crate) use crate::text::span as parse_time;
 pub(crate) use diagnostic::{Diagnostic, Severity};
+pub(crate) use effective::{Beaten, Effective};
 pub(crate) use environment::{is_own_variable, log_format};
 pub(crate) use expect::{
     Asked, Check, During, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listener,
@@ -61,6 +62,7 @@ pub(crate) use expect::{
 };
 pub(crate) use http::{Url, absolute_url};
 pub(crate) use json::{JsonPath, JsonStep};
+pub(crate) use keys::key::{Key, key_at, keys_in};
 pub(crate) use layout::{Dir, FileSource, Owner, Recurse, WrittenFile};
 pub(crate) use listen::Listen;
 pub(crate) use load::{Loaded, Refused, load};

@@ -34,6 +34,8 @@ pub(super) struct Said {
     pub origin: Origin,
     /// The key, if it is another one, which excludes this one: `exec` for a `script`.
     pub key: Option<&'static str>,
+    /// The value that counts no more; `None` for a table, which was merged with the others.
+    pub value: Option<Value>,
 }
 
 /// Writes the place as people name it: "`exec` at /etc/trc.toml:7:1".

@@ -75,7 +75,7 @@ pub fn no_command(line: &CommandLine) -> Option<String> {
 
 /// Loads the configuration with its tests, so that errors between them and the units are reported,
 /// too. The variables that they need only in a test run do not have to be set.
-fn with_tests(
+pub(super) fn with_tests(
     loaded: Loaded,
     line: &CommandLine,
     environment: &Environment,
@@ -98,7 +98,7 @@ pub fn warn(line: &CommandLine, environment: &Environment) {
 }
 
 /// Writes errors and warnings to standard error.
-fn say(diagnostics: &[Diagnostic]) {
+pub(super) fn say(diagnostics: &[Diagnostic]) {
     let stderr = std::io::stderr();
     let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // A reader that has gone away does not change the exit status.

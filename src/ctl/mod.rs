@@ -2,6 +2,7 @@
 
 pub mod check;
 mod endings;
+pub mod explain;
 mod here;
 pub mod live;
 mod scripts;

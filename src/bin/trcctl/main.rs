@@ -13,7 +13,7 @@ use clap::builder::{
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::client::{Stage, check, cli, test, verdict};
+use trc::client::{Stage, check, cli, explain, test, verdict};
 use trc::status;
 
 fn main() -> ExitCode {
@@ -52,6 +52,14 @@ fn run() -> Result<u8, clap::Error> {
                 None => Ok(check::run(&line, &environment)),
             }
         }
+        Some(("explain", arguments)) => {
+            let wrong = |why: String| explain_command().error(ErrorKind::ValueValidation, why);
+            let line = cli::from_matches(arguments).map_err(|why| wrong(why.to_owned()))?;
+            let keys = arguments.get_many::<String>("key").unwrap_or_default();
+            let keys: Vec<String> = keys.cloned().collect();
+            let environment = std::env::vars_os().collect();
+            explain::run(&line, &environment, &keys, arguments.get_flag("json")).map_err(wrong)
+        }
         Some(("test", arguments)) => {
             let wrong = |why| test_command().error(ErrorKind::ValueValidation, why);
             Ok(test::run(&test_request(arguments).map_err(wrong)?))
@@ -85,9 +93,8 @@ fn habit(mut error: clap::Error) -> clap::Error {
         ["up" | "run"] => "`trcctl start` starts a unit",
         ["sh" | "shell" | "attach" | "enter"] => "`trcctl exec UNIT -- sh` runs a shell as a unit",
         ["down"] => "`trcctl stop` stops a unit",
-        ["validate" | "lint" | "config"] => {
-            "`trcctl check` reports every error in the configuration"
-        }
+        ["show" | "get" | "config"] => "`trcctl explain` shows where each value comes from",
+        ["validate" | "lint"] => "`trcctl check` reports every error in the configuration",
         ["-i" | "-it"] => "`trcctl exec` always passes its standard input on: leave this out",
         ["--tail"] => "`trcctl logs -n 10` shows the last 10 lines",
         _ => return error,
@@ -105,6 +112,7 @@ fn program() -> Command {
         .after_help(
             "Examples:\n  \
                trcctl check      Report every error in trc.toml and trc.d/\n  \
+               trcctl explain    Show where each value comes from\n  \
                trcctl test       Run all tests that these files declare\n  \
                trcctl test web   Run one test\n  \
                trcctl status     Show what runs, inside a container\n\n\
@@ -117,6 +125,7 @@ fn program() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(check_command())
+        .subcommand(explain_command())
         .subcommand(test_command())
         .subcommand(verdict_command())
         .subcommands(live::commands())
@@ -170,6 +179,48 @@ fn check_command() -> Command {
         )
         .args_override_self(true)
         .args(own)
+}
+
+fn explain_command() -> Command {
+    let own = arguments().map(|argument| match argument.get_id().as_str() {
+        "command" => argument.trailing_var_arg(false).last(true),
+        "test" | "test-list" | "test-strict" | "report" | "bare" => argument.hide(true),
+        _ => argument,
+    });
+    Command::new("explain")
+        .about("Show the value of each key, where it is written, and what it has replaced")
+        .help_template(TEMPLATE)
+        .before_help(
+            "`trcctl explain` reads the same files and variables as trc, and takes the same options. Without\n\
+             KEY it lists every key that is written. The values of variables are hidden.",
+        )
+        .override_usage("trcctl explain [OPTIONS] [KEY…] [-- CMD…]")
+        .after_help(
+            "Without -w, DIR is the current directory if it has a trc.toml or a trc.d, otherwise /etc.\n\n\
+             Examples:\n  \
+               trcctl explain                       List every key that is written\n  \
+               trcctl explain web                   List the keys of a unit\n  \
+               trcctl explain web.stop.timeout      Tell all about a key, also if it is not written\n  \
+               trcctl explain -c async.web.user=www Show what an override changes\n\n\
+             Exit status:\n  \
+               0   the configuration is correct\n  \
+               64  the command line is wrong, or there is no such key\n  \
+               78  the configuration has errors; the list shows it as far as trc understands it",
+        )
+        .args_override_self(true)
+        .arg(
+            Arg::new("key")
+                .value_name("KEY")
+                .help("A key, a table or a unit: log.level, log, async.web, web.user [default: all]")
+                .num_args(0..),
+        )
+        .args(own)
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .help("Print JSON, for programs")
+                .action(ArgAction::SetTrue),
+        )
 }
 
 fn test_command() -> Command {

@@ -116,12 +116,10 @@ pub(crate) struct Key {
     /// The kind of its value.
     pub kind: Kind,
     /// The default, as the reference shows it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub default: &'static str,
     /// An example of a value; empty for a table whose keys have examples of their own.
     pub example: &'static str,
     /// Its meaning, as a short phrase.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
     pub doc: &'static str,
 }
 
@@ -240,6 +238,23 @@ pub(crate) fn find(keys: Keys, name: &str) -> Option<&'static Key> {
 /// Returns the kind of the value at a path of keys, if there is such a key.
 pub(crate) fn kind_at(path: &[String]) -> Option<Kind> {
     path.iter().try_fold(Kind::Table(TOP), |kind, name| kind.below(name))
+}
+
+/// Returns the key at a path, if it is one that the reference has.
+pub(crate) fn key_at(path: &[String]) -> Option<&'static Key> {
+    let (name, above) = path.split_last()?;
+    match kind_at(above)? {
+        Kind::Table(keys) | Kind::Short(keys) => find(keys, name),
+        _ => None,
+    }
+}
+
+/// Returns the names of the keys that the table at a path can have; none if they are free.
+pub(crate) fn keys_in(path: &[String]) -> Vec<&'static str> {
+    match kind_at(path) {
+        Some(Kind::Table(keys) | Kind::Short(keys)) => all(keys).map(|key| key.name).collect(),
+        _ => Vec::new(),
+    }
 }
 
 impl Kind {

@@ -25,11 +25,13 @@ pub use health::{health, health_asked};
 pub use logs::{Records, logs};
 pub use names::names;
 pub use paint::Color;
+pub(super) use paint::Look;
 pub use reload::reload;
 pub use shutdown::shutdown;
 #[cfg(feature = "ctl")]
 pub(super) use status::state;
 pub use status::status;
+pub(super) use table::{Cell, table};
 #[cfg(feature = "ctl")]
 pub use top::top;
 pub use wait::wait;

@@ -79,7 +79,7 @@ impl Color {
     }
 
     /// Returns a text as it is printed.
-    pub(super) fn paint(self, look: Look, text: &str) -> String {
+    pub(in crate::ctl) fn paint(self, look: Look, text: &str) -> String {
         let code = match look {
             Look::Plain => return text.to_owned(),
             Look::Bold => "1",

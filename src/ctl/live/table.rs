@@ -4,7 +4,7 @@ use super::paint::{Color, Look};
 
 /// A cell of a table.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub(super) struct Cell {
+pub(in crate::ctl) struct Cell {
     /// The text.
     pub text: String,
     /// The look of the text.
@@ -19,7 +19,7 @@ impl From<String> for Cell {
 
 /// Returns rows as lines. Each column is as wide as its widest cell; the last one is as long as it
 /// is. Columns of numbers are aligned to the right.
-pub(super) fn table(rows: &[Vec<Cell>], numbers: &[usize], color: Color) -> String {
+pub(in crate::ctl) fn table(rows: &[Vec<Cell>], numbers: &[usize], color: Color) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let length = |cell: &Cell| cell.text.chars().count();
     let width = |column: usize| {

@@ -64,7 +64,7 @@ impl Supervisor {
             hidden: it.value.is_none(),
             value: it.value,
             origin: it.origin,
-            overrides: it.overrides,
+            overrides: it.beaten.into_iter().map(|beaten| beaten.origin).collect(),
         });
         Settings { generation: self.engine.snapshot().generation, keys: keys.collect() }
     }
