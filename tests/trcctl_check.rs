@@ -1,5 +1,6 @@
 //! `trcctl check`: what it reports about a configuration, and its exit status.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -54,6 +55,197 @@ fn check_says_what_would_run() {
         place.display()
     );
     assert_eq!(check(&case, &["-F", "y"]), (Some(0), says, String::new()));
+}
+
+/// An image that has two users and a few programs.
+fn image() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["etc/trc.d", "usr/bin", "srv/web", "lib"] {
+        std::fs::create_dir_all(path(name)).unwrap();
+    }
+    let elf = std::fs::read(env!("CARGO_BIN_EXE_trc")).unwrap();
+    let files: &[(&str, &[u8], u32)] = &[
+        ("etc/passwd", b"root:x:0:0::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n", 0o644),
+        ("etc/group", b"root:x:0:\nwww-data:x:33:\n", 0o644),
+        ("usr/bin/sh", b"#!/usr/bin/python3\n", 0o755),
+        ("usr/bin/python3", b"#!/bin/sh\n", 0o755),
+        ("usr/bin/dynamic", &elf, 0o755),
+        ("usr/bin/tool", b"#!/bin/sh\n", 0o644),
+        ("usr/bin/text", b"echo\n", 0o755),
+        ("usr/bin/crlf", b"#!/bin/sh\r\necho\r\n", 0o755),
+        ("usr/bin/perl-script", b"#!/usr/bin/perl -w\n", 0o755),
+        ("usr/bin/env", b"#!/bin/sh\n", 0o755),
+        ("usr/bin/env-script", b"#!/usr/bin/env -S ruby -w\n", 0o755),
+    ];
+    for (name, text, mode) in files {
+        std::fs::write(path(name), text).unwrap();
+        std::fs::set_permissions(path(name), PermissionsExt::from_mode(*mode)).unwrap();
+    }
+    // An absolute link leads to a file of the image.
+    std::os::unix::fs::symlink("/usr/bin", path("bin")).unwrap();
+    dir
+}
+
+/// Checks a configuration in an image.
+fn check_image(toml: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let dir = image();
+    std::fs::write(dir.path().join("etc/trc.toml"), toml).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
+        .args(["check", "--root"])
+        .arg(dir.path())
+        .args(arguments)
+        .env_clear()
+        .output()
+        .unwrap();
+    let root = dir.path().display().to_string();
+    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&root, "ROOT");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
+    for (keys, message, help) in [
+        (
+            "exec = 'pyton3 -m x'",
+            "async.a cannot start: there is no program pyton3 in PATH (",
+            "did you mean `python3`?",
+        ),
+        ("exec = '/usr/bin/none'", "async.a cannot start: /usr/bin/none does not exist", ""),
+        ("exec = '/srv/web'", "async.a cannot start: /srv/web is a directory", ""),
+        ("exec = 'tool'", "there is no program tool in PATH", ""),
+        (
+            "exec = '/usr/bin/tool'",
+            "async.a cannot start: nobody may execute /usr/bin/tool",
+            "chmod +x",
+        ),
+        (
+            "exec = 'text'",
+            "/usr/bin/text is neither a program for Linux nor a script",
+            "`#!/bin/sh`",
+        ),
+        ("exec = 'crlf'", "/usr/bin/crlf needs the interpreter /bin/sh\\r, with a CR", "sed -i"),
+        (
+            "exec = 'perl-script'",
+            "/usr/bin/perl-script needs the interpreter /usr/bin/perl, which does not exist",
+            "",
+        ),
+        ("exec = 'env-script'", "/usr/bin/env-script needs ruby, which is not in PATH", ""),
+        ("exec = 'dynamic'", "/usr/bin/dynamic needs the loader /", "link it statically"),
+        (
+            "exec = 'sh'\nstop.exec = 'none'",
+            "stop.exec of async.a cannot run: there is no program none",
+            "",
+        ),
+        (
+            "exec = 'sh'\nready.exec = 'none'",
+            "ready.exec of async.a cannot run: there is no program none",
+            "",
+        ),
+        (
+            "exec = 'sh'\npre_start.exec = '/none'",
+            "pre_start of async.a cannot run: /none does not exist",
+            "",
+        ),
+        ("exec = 'sh'\nenv.PATH = '/srv'", "there is no program sh in PATH (/srv)", ""),
+        (
+            "script = 'echo'\nenv.PATH = '/srv'",
+            "there is no shell: neither bash nor sh is in PATH",
+            "write `exec`",
+        ),
+        ("exec = 'sh'\nuser = 'www'", "async.a: there is no user www in /etc/passwd", ""),
+        (
+            "exec = 'sh'\nuser = 'www-dat'",
+            "there is no user www-dat in /etc/passwd",
+            "did you mean `www-data`?",
+        ),
+        ("exec = 'sh'\ngroups = ['ssl-cert']", "there is no group ssl-cert in /etc/group", ""),
+        (
+            "exec = 'sh'\ndirs = { '/a' = { owner = 'redis' } }",
+            "there is no user redis in /etc/passwd",
+            "",
+        ),
+        ("exec = 'sh'\ncwd = '/srv/none'", "async.a: its cwd /srv/none does not exist", "`dirs`"),
+        ("exec = 'sh'\ncwd = '/usr/bin/sh'", "its cwd /usr/bin/sh is no directory", ""),
+        (
+            "exec = 'sh'\noutput = { file = '/var/log/a/b.log' }",
+            "the directory of its output /var/log/a/b.log does not exist",
+            "`dirs`",
+        ),
+        ("exec = 'sh'\nfiles.'/a'.template = '/b'", "the template /b does not exist", ""),
+        ("exec = 'sh'\nenv_file = ['/etc/none']", "its env_file /etc/none does not exist", ""),
+    ] {
+        let (status, out, err) = check_image(&format!("[async.a]\n{keys}\n"), &[]);
+        assert_eq!((status, &*out), (Some(78), ""), "{keys}: {err}");
+        assert!(err.contains(message) && err.contains(help), "{keys}: {err}");
+        assert!(
+            err.contains("\n  --> ROOT/etc/trc.toml:") && err.ends_with("\n1 error\n"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn what_is_there_or_will_be_there_is_no_error() {
+    for keys in [
+        "exec = 'sh'",
+        "exec = 'python3 x'\nuser = 'www-data'\ngroup = '1234'\ncwd = '/srv/web'",
+        "exec = '/bin/sh'",
+        "exec = './tool'",
+        "exec = ['${PROGRAM}']",
+        "exec = 'sh'\ncwd = '/srv/new'\ndirs = ['/srv/new/deep']",
+        "exec = 'sh'\ncwd = '/run/web'",
+        "exec = 'sh'\noutput = { file = '/var/log/web/a.log' }\ndirs = ['/var/log/web']",
+        "exec = 'sh'\nenv.TOKEN = { file = '/run/secrets/token' }",
+        "script = 'none at all'",
+    ] {
+        let (status, out, err) = check_image(&format!("[async.a]\n{keys}\n"), &["--strict"]);
+        assert_eq!((status, &*err), (Some(0), ""), "{keys}");
+        assert!(out.starts_with("ok: 1 unit in ROOT/etc\n"), "{out}");
+    }
+}
+
+#[test]
+fn what_a_boot_unit_may_make_is_a_warning() {
+    let toml = "[boot.setup]\nscript = 'adduser web'\n[async.a]\nexec = 'sh'\nuser = 'web'\n";
+    let (status, out, err) = check_image(toml, &[]);
+    assert!(status == Some(0) && out.starts_with("ok: 2 units"), "{err}");
+    assert!(err.starts_with("warning: async.a: there is no user web in /etc/passwd"), "{err}");
+    assert!(err.contains("= note: a boot unit may change that\n"), "{err}");
+    let (status, out, err) = check_image(toml, &["--strict"]);
+    assert!(status == Some(78) && out.is_empty() && err.ends_with("1 warning\n"), "{err}");
+    // Nobody prepares anything for boot units themselves.
+    let (status, _, _) = check_image("[boot.setup]\nexec = 'none'\n", &[]);
+    assert_eq!(status, Some(78));
+}
+
+#[test]
+fn what_is_found_has_forms_for_programs() {
+    let toml = "[async.a]\nexec = 'none'\n";
+    let (status, out, err) = check_image(toml, &["--format", "github"]);
+    assert_eq!((status, &*err), (Some(78), ""));
+    assert!(
+        out.starts_with("::error file=ROOT/etc/trc.toml,line=2,col=1::async.a cannot"),
+        "{out}"
+    );
+    for (format, pointer) in [("json", "/0/message"), ("sarif", "/runs/0/results/0/message/text")] {
+        let (status, out, _) = check_image(toml, &["--format", format]);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let message = json.pointer(pointer).unwrap().as_str().unwrap();
+        assert!(status == Some(78) && message.starts_with("async.a cannot start: "), "{message}");
+    }
+    let (status, out, _) = check_image("[async.a]\nexec = 'sh'\n", &["--format", "json"]);
+    assert_eq!((status, &*out), (Some(0), "[]\n"));
+}
+
+#[test]
+fn a_root_that_is_none_is_an_error_of_the_command_line() {
+    let (status, _, err) =
+        check(&Case::new().toml("[async.a]\nexec = 'a'"), &["--root", "/no/such"]);
+    assert!(
+        status == Some(64) && err.contains("--root /no/such: No such file or directory"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -3,23 +3,46 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{
     Command, CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity,
-    Stage, load,
+    Stage, load, reason,
 };
 use crate::graph::Graph;
 use crate::status;
 
 use super::endings;
+pub use super::found::Format;
 use super::here::{here, is_configured, is_named};
+use super::root::{self, Root};
 use super::scripts;
 
+/// What `trcctl check` is asked for, besides what trc is.
+#[derive(Clone, Default, Debug)]
+pub struct Options {
+    /// The root directory of the image, if its files are looked at.
+    pub root: Option<PathBuf>,
+    /// Whether warnings are errors.
+    pub strict: bool,
+    /// The form of what is found.
+    pub format: Format,
+}
+
 /// Loads the configuration as `trc` would, and prints its errors or the units that would run.
-#[must_use]
-pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
-    let line = &here(line);
+///
+/// # Errors
+/// Returns why the root directory cannot be used.
+pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> Result<u8, String> {
+    let root = options.root.as_deref().map(|path| {
+        let why = |error| format!("--root {}: {}", path.display(), reason(&error));
+        Root::new(path).map_err(why)
+    });
+    let root = root.transpose()?;
+    let line = &match options.root.as_deref().filter(|_| !is_named(line) && !line.bare) {
+        Some(root) => CommandLine { work_dir: Some(root.join("etc")), ..line.clone() },
+        None => here(line),
+    };
     let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
     let (loaded, diagnostics) = match loaded {
         Ok(loaded) => {
@@ -28,6 +51,8 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             let path = path.map_or(OsStr::new(""), |(_, path)| path);
             let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
             let found = found.chain(scripts::remarks(&loaded, path));
+            let missing = root.iter().flat_map(|it| root::remarks(&loaded.config, environment, it));
+            let found = found.chain(missing);
             remarks.extend(loaded.illustrate(found.collect()));
             (Some(loaded), remarks)
         }
@@ -36,21 +61,28 @@ pub fn run(line: &CommandLine, environment: &Environment) -> u8 {
             (None, refused.beside(cycles))
         }
     };
-    let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
-    say(&diagnostics);
-    match loaded {
-        Some(loaded) if !failed => match listing(&loaded, line.bare || is_named(line)) {
-            Ok(listing) => {
-                _ = std::io::stdout().lock().write_all(listing.as_bytes());
-                0
-            }
-            Err(nothing) => {
-                say(&[nothing]);
-                status::CONFIG
-            }
-        },
-        _ => status::CONFIG,
-    }
+    let fails = |found: &Diagnostic| match found.severity {
+        Severity::Error => true,
+        Severity::Warning => options.strict,
+        Severity::Note => false,
+    };
+    let failed = diagnostics.iter().any(fails);
+    let listing = loaded.map(|loaded| listing(&loaded, line.bare || is_named(line)));
+    let (listing, diagnostics) = match listing {
+        Some(Err(nothing)) => (None, [diagnostics, vec![nothing]].concat()),
+        Some(Ok(listing)) => (Some(listing).filter(|_| !failed), diagnostics),
+        None => (None, diagnostics),
+    };
+    let text = match options.format {
+        Format::Text => {
+            say(&diagnostics);
+            listing.clone().unwrap_or_default()
+        }
+        format => format.of(&diagnostics),
+    };
+    // A reader that has gone away does not change the exit status.
+    _ = std::io::stdout().lock().write_all(text.as_bytes());
+    Ok(if listing.is_some() { 0 } else { status::CONFIG })
 }
 
 /// Returns the reason why the trailing command cannot be a command: it is a directory or a file

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use serde_json::{Value as Json, json};
 
 use super::check::{say, with_tests};
+use super::found::nearby;
 use super::here::here;
 use super::live::{Cell, Color, Look, table};
 use crate::config::{
@@ -129,11 +130,11 @@ fn list(all: &[&Effective], color: Color) -> String {
     let mut rows = Vec::new();
     for it in all {
         let value = short(&shown(it.value.as_ref()));
-        rows.push(vec![it.key.clone().into(), value.into(), dim(nearby(&it.origin))]);
+        rows.push(vec![it.key.clone().into(), value.into(), dim(nearby(&it.origin).to_owned())]);
         for beaten in it.beaten.iter().rev().filter(|beaten| !is_table(beaten, it)) {
             let what = beaten.key.map_or_else(String::new, |key| format!(" {key}"));
             let value = short(&shown(beaten.value.as_ref()));
-            let rest = [format!("  instead of{what}"), value, nearby(&beaten.origin)];
+            let rest = [format!("  instead of{what}"), value, nearby(&beaten.origin).to_owned()];
             rows.push(rest.map(dim).into());
         }
     }
@@ -166,7 +167,7 @@ fn told(asked: &Asked<'_>, color: Color) -> String {
         None => row("value", "not written"),
         Some(it) => {
             row("value", &shown(it.value.as_ref()));
-            row("from", &nearby(&it.origin));
+            row("from", nearby(&it.origin));
             for beaten in it.beaten.iter().rev().filter(|beaten| !is_table(beaten, it)) {
                 let what = beaten.key.map_or_else(String::new, |key| format!("{key} = "));
                 let value = shown(beaten.value.as_ref());
@@ -193,13 +194,6 @@ fn shown(value: Option<&Json>) -> String {
         }
         Some(value) => harmless(&value.to_string()),
     }
-}
-
-/// Returns a place as it is seen from the current directory.
-fn nearby(origin: &str) -> String {
-    let dir = std::env::current_dir().unwrap_or_default();
-    let inside = origin.strip_prefix(&*dir.to_string_lossy()).and_then(|it| it.strip_prefix('/'));
-    inside.unwrap_or(origin).to_owned()
 }
 
 /// Returns the beginning of a value, in one line.

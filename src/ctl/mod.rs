@@ -1,10 +1,13 @@
 //! The commands of `trcctl`.
 
 pub mod check;
+mod elf;
 mod endings;
 pub mod explain;
+mod found;
 mod here;
 pub mod live;
+mod root;
 mod scripts;
 #[cfg(feature = "ctl")]
 pub mod serve;

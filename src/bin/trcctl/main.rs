@@ -49,7 +49,7 @@ fn run() -> Result<u8, clap::Error> {
             let environment = std::env::vars_os().collect();
             match line.without_run(&environment).or_else(|| check::no_command(&line)) {
                 Some(why) => Err(wrong(why)),
-                None => Ok(check::run(&line, &environment)),
+                None => check::run(&line, &environment, &check_options(arguments)).map_err(wrong),
             }
         }
         Some(("explain", arguments)) => {
@@ -171,14 +171,50 @@ fn check_command() -> Command {
              Examples:\n  \
                trcctl check                         Check trc.toml and trc.d/ in the current directory\n  \
                trcctl check -w /etc                 Check the configuration of trc in a container\n  \
-               trcctl check -c async.web.user=www   Check with one key overridden\n\n\
+               trcctl check -c async.web.user=www   Check with one key overridden\n  \
+               trcctl check --root / --strict       In a Dockerfile: check the image that is being built\n  \
+               trcctl check --root DIR              Check an image that was unpacked into DIR\n\n\
              Exit status:\n  \
-               0   the configuration is correct\n  \
+               0   the configuration is correct, and with --root the image has what it needs\n  \
                64  the command line is wrong\n  \
-               78  the configuration has errors, or there is none",
+               78  there are errors, or no configuration; with --strict also if there are warnings",
         )
         .args_override_self(true)
         .args(own)
+        .arg(
+            Arg::new("root")
+                .long("root")
+                .value_name("DIR")
+                .help("Also look for what units need in the files of an image: / or where it was unpacked")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("strict")
+                .long("strict")
+                .help("Treat warnings as errors")
+                .action(ArgAction::SetTrue),
+        )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("text|json|sarif|github")
+                .hide_possible_values(true)
+                .help("How to print what is found [default: text]")
+                .value_parser(PossibleValuesParser::new(["text", "json", "sarif", "github"])),
+        )
+}
+
+fn check_options(arguments: &ArgMatches) -> check::Options {
+    check::Options {
+        root: arguments.get_one("root").cloned(),
+        strict: arguments.get_flag("strict"),
+        format: match arguments.get_one::<String>("format").map(String::as_str) {
+            Some("json") => check::Format::Json,
+            Some("sarif") => check::Format::Sarif,
+            Some("github") => check::Format::Github,
+            Some(_) | None => check::Format::Text,
+        },
+    }
 }
 
 fn explain_command() -> Command {

@@ -8,7 +8,6 @@
 //! environment and the limits. Instead of the image's command it starts trc, which runs that command as
 //! a unit. trc's events come back on the standard output of the engine's program.
 
-mod elf;
 mod engine;
 mod folder;
 mod unit;
@@ -18,6 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::config::{CommandLine, Environment, overridden_file};
+use crate::ctl::elf;
 use crate::status;
 use engine::{Engine, Inspected};
 use folder::{Folder, Kind, PLACE};

@@ -11,7 +11,7 @@ use crate::config::reason;
 
 /// What the header of a program says.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Program {
+pub(in crate::ctl) struct Program {
     /// The loader that the program needs in the image, if it is linked dynamically.
     pub loader: Option<String>,
     /// The processor in the words of container images, such as `amd64`, if it is a known one.
@@ -29,10 +29,16 @@ const LONGEST: usize = 256;
 /// # Errors
 /// Returns the reason why the file cannot be one, as the end of a sentence that begins with its path.
 pub(super) fn read(path: &Path) -> Result<Program, String> {
-    let because = |error: std::io::Error| format!("cannot be read: {}", reason(&error));
-    let mut file = File::open(path).map_err(because)?;
+    read_from(File::open(path).map_err(|error| because(&error))?)
+}
+
+/// Does the same for a file that is open.
+///
+/// # Errors
+/// The same.
+pub(super) fn read_from(mut file: File) -> Result<Program, String> {
     let mut head = Vec::new();
-    file.by_ref().take(64).read_to_end(&mut head).map_err(because)?;
+    file.by_ref().take(64).read_to_end(&mut head).map_err(|error| because(&error))?;
     let no_program = || "is not a program for Linux (ELF)".to_owned();
     let (class, order) = match head.get(..6) {
         Some([0x7f, b'E', b'L', b'F', class @ (1 | 2), order @ (1 | 2)]) => (*class, *order),
@@ -71,6 +77,10 @@ pub(super) fn read(path: &Path) -> Result<Program, String> {
         loader = Some(crate::text::harmless(&String::from_utf8_lossy(name)));
     }
     Ok(Program { loader, processor: processor(machine, wide, little) })
+}
+
+fn because(error: &std::io::Error) -> String {
+    format!("cannot be read: {}", reason(error))
 }
 
 /// Returns the name that container images have for a machine (`e_machine`).

@@ -1,0 +1,189 @@
+//! The files of an image, in a directory into which it was unpacked, or in `/`.
+
+mod accounts;
+mod places;
+mod programs;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::sys::stat::Mode;
+
+use crate::config::{Config, Diagnostic, Environment, Template, Unit, Variable};
+
+/// The `PATH` of most images, for those whose `ENV` is not known.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The largest file that is read: `/etc/passwd` is smaller.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The root directory of an image. Links in it lead to files in it, as they do in the image:
+/// `RESOLVE_IN_ROOT` of openat2(2), which Linux has since 5.6.
+pub(super) struct Root {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+/// What is at a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// A file, and whether anybody may execute it.
+    File(bool),
+    Directory,
+    /// A socket, a FIFO or a device.
+    Other,
+    Nothing,
+    /// This program may not know.
+    Hidden,
+}
+
+impl Root {
+    /// Opens a directory.
+    ///
+    /// # Errors
+    /// Returns the error of open(2).
+    pub(super) fn new(path: &Path) -> io::Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = Self { dir: open(path, flags, Mode::empty())?, path: path.canonicalize()? };
+        // Old kernels, and some sandboxes, do not have openat2(2).
+        root.open(Path::new("/"), OFlag::O_PATH)?;
+        Ok(root)
+    }
+
+    fn open(&self, path: &Path, flags: OFlag) -> io::Result<File> {
+        // A FIFO does not hold this program up.
+        let wait = if flags.contains(OFlag::O_PATH) { OFlag::empty() } else { OFlag::O_NONBLOCK };
+        let flags = flags | OFlag::O_CLOEXEC | wait;
+        let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
+        Ok(openat2(&self.dir, path, how)?.into())
+    }
+
+    /// Returns what is at a path of the image.
+    pub(super) fn kind(&self, path: &Path) -> Kind {
+        let found = self.open(path, OFlag::O_PATH).and_then(|file| file.metadata());
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                return match error.raw_os_error().map(Errno::from_raw) {
+                    Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Kind::Nothing,
+                    _ => Kind::Hidden,
+                };
+            }
+        };
+        let kind = found.file_type();
+        if kind.is_dir() {
+            Kind::Directory
+        } else if kind.is_file() {
+            Kind::File(found.mode() & 0o111 != 0)
+        } else {
+            Kind::Other
+        }
+    }
+
+    /// Opens a file to read it.
+    ///
+    /// # Errors
+    /// Returns the error of openat2(2).
+    pub(super) fn file(&self, path: &Path) -> io::Result<File> {
+        self.open(path, OFlag::O_RDONLY)
+    }
+
+    /// Returns the beginning of a file, or nothing if it cannot be read.
+    pub(super) fn head(&self, path: &Path, most: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if let Ok(file) = self.file(path) {
+            _ = file.take(most).read_to_end(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Returns the names in a directory.
+    ///
+    /// # Errors
+    /// Returns the error of the kernel.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let dir = self.open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+        let mut dir = nix::dir::Dir::from_fd(dir.into())?;
+        let names = dir.iter().filter_map(Result::ok);
+        Ok(names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
+    }
+
+    /// Returns whether the directory is that of this machine.
+    fn is_here(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// Returns the path in the image of a file that trc has read, if it was read from there.
+    fn within(&self, path: &Path) -> Option<PathBuf> {
+        let inside = path.strip_prefix(&self.path).ok()?;
+        Some(Path::new("/").join(inside))
+    }
+}
+
+/// Everything that the look at an image needs.
+struct Look<'a> {
+    root: &'a Root,
+    config: &'a Config,
+    environment: &'a Environment,
+}
+
+impl Look<'_> {
+    /// Returns a variable as a unit has it, if that is known before it starts.
+    fn variable(&self, unit: &Unit, name: &str) -> Option<OsString> {
+        let written = unit.identity.env.get(name).or_else(|| self.config.env.get(name));
+        match written.map(|variable| &variable.value) {
+            Some(Variable::Text(text)) => text.expand(&|name| self.inherited(name)).ok(),
+            Some(Variable::File(_)) => None,
+            None if unit.identity.env_clear => None,
+            None => self.inherited(name),
+        }
+    }
+
+    fn inherited(&self, name: &str) -> Option<OsString> {
+        // This machine has another PATH than an image elsewhere.
+        if name == "PATH" && !self.root.is_here() {
+            return Some(PATH.into());
+        }
+        let found = self.environment.iter().rfind(|(key, _)| key == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    /// Returns the text of a template, if all of its variables are known.
+    fn text(&self, unit: &Unit, template: &Template) -> Option<OsString> {
+        template.expand(&|name| self.variable(unit, name)).ok()
+    }
+
+    /// Returns whether somebody makes files before the unit starts, so that what is not there now may
+    /// be there then.
+    fn is_prepared(&self, unit: &Unit) -> bool {
+        let boots = |unit: &Unit| unit.stage == crate::config::Stage::Boot;
+        !boots(unit) && self.config.units.iter().any(boots)
+    }
+
+    /// Makes a problem smaller, if a boot unit may solve it.
+    fn weighed(&self, unit: &Unit, mut found: Diagnostic) -> Diagnostic {
+        if self.is_prepared(unit) {
+            found.severity = crate::config::Severity::Warning;
+            found.note = Some("a boot unit may change that".to_owned());
+        }
+        found
+    }
+}
+
+/// Returns what units need and the image does not have.
+pub(super) fn remarks(config: &Config, environment: &Environment, root: &Root) -> Vec<Diagnostic> {
+    let look = Look { root, config, environment };
+    let mut found = Vec::new();
+    for unit in &config.units {
+        programs::look(&look, unit, &mut found);
+        accounts::look(&look, unit, &mut found);
+        places::look(&look, unit, &mut found);
+    }
+    found
+}

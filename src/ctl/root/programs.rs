@@ -1,0 +1,205 @@
+//! Programs that units execute: whether they are there, and whether the kernel can execute them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Kind, Look};
+use crate::config::{
+    Command, Diagnostic, Origin, Probe, ReloadBy, Template, Unit, endings, nearest,
+};
+use crate::ctl::elf;
+use crate::text::harmless;
+
+/// The shells that trc looks for if none is configured.
+const SHELLS: [&str; 2] = ["bash", "sh"];
+
+/// Looks at every program that a unit executes.
+pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
+    let mut check = |what: &str, words: &[Template], origin: &Origin| {
+        let Some(program) = words.first().and_then(|word| look.text(unit, word)) else { return };
+        if let Err((why, help)) = executable(look, unit, &program) {
+            let message = format!("{} {why}", subject(unit, what));
+            let problem = Diagnostic { help, ..Diagnostic::error(origin.clone(), message) };
+            found.push(look.weighed(unit, problem));
+        }
+    };
+    match &unit.command {
+        Command::Exec(words) => check("", words, &unit.command_at),
+        Command::Words(words) => {
+            // Without a `/` it may be a command of the shell.
+            let path = words.first().filter(|word| word.as_bytes().contains(&b'/'));
+            check(
+                "",
+                &path.map(Template::literal).into_iter().collect::<Vec<_>>(),
+                &unit.command_at,
+            );
+        }
+        Command::Script(_) | Command::File(_) | Command::Nothing => {}
+    }
+    for (what, hook) in [("pre_start", &unit.pre_start), ("post_stop", &unit.post_stop)] {
+        if let Some(hook) = hook {
+            check(what, &hook.exec, &unit.origin);
+        }
+    }
+    if let Some(words) = &unit.stop.exec {
+        check("stop.exec", words, &unit.origin);
+    }
+    if let Some(ReloadBy::Exec(words)) = unit.reload.as_ref().map(|reload| &reload.by) {
+        check("reload.exec", words, &unit.origin);
+    }
+    let ready = unit.ready.as_ref().map(|ready| ("ready.exec", &ready.probe));
+    let health = unit.health.as_ref().map(|health| ("health.exec", &health.probe));
+    for (what, probe) in ready.into_iter().chain(health) {
+        if let Probe::Exec(words) = &probe.value {
+            check(what, words, &probe.origin);
+        }
+    }
+    if matches!(unit.command, Command::Script(_) | Command::File(_)) {
+        shell(look, unit, found);
+    }
+}
+
+fn subject(unit: &Unit, what: &str) -> String {
+    let id = unit.id();
+    if what.is_empty() {
+        format!("{id} cannot start:")
+    } else {
+        format!("{what} of {id} cannot run:")
+    }
+}
+
+/// Looks for the shell of a script.
+fn shell(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
+    let problem = match look.config.shell.as_ref().and_then(|words| words.first()) {
+        Some(program) => executable(look, unit, program).err(),
+        None if SHELLS.iter().any(|shell| in_path(look, unit, shell.as_ref()).is_some()) => None,
+        None => Some((
+            "there is no shell: neither bash nor sh is in PATH".to_owned(),
+            Some("write `exec` instead of a script, or add a shell to the image".to_owned()),
+        )),
+    };
+    if let Some((why, help)) = problem {
+        let message = format!("{} {why}", subject(unit, ""));
+        let problem = Diagnostic { help, ..Diagnostic::error(unit.command_at.clone(), message) };
+        found.push(look.weighed(unit, problem));
+    }
+}
+
+/// Why a program cannot be executed, and what helps.
+type Problem = (String, Option<String>);
+
+/// Checks that a unit can execute a program.
+fn executable(look: &Look<'_>, unit: &Unit, program: &OsStr) -> Result<(), Problem> {
+    let shown = harmless(&program.to_string_lossy());
+    if program.is_empty() {
+        return Ok(());
+    }
+    if !program.as_bytes().contains(&b'/') {
+        let Some(path) = in_path(look, unit, program) else {
+            let dirs = path_of(look, unit);
+            let tip = similar(look, &dirs, &program.to_string_lossy());
+            let dirs = harmless(&dirs.to_string_lossy());
+            let tip = tip.map(|name| format!("did you mean `{name}`?"));
+            return Err((format!("there is no program {shown} in PATH ({dirs})"), tip));
+        };
+        return runs(look, unit, &path);
+    }
+    let path = Path::new(program);
+    if path.is_absolute() {
+        return runs(look, unit, path);
+    }
+    // The working directory of trc is not known here.
+    let cwd = unit.identity.cwd.as_ref().and_then(|cwd| look.text(unit, &cwd.value));
+    cwd.map_or(Ok(()), |cwd| runs(look, unit, &Path::new(&cwd).join(path)))
+}
+
+/// Checks that the kernel can execute a file: execve(2).
+fn runs(look: &Look<'_>, unit: &Unit, path: &Path) -> Result<(), Problem> {
+    let shown = harmless(&path.to_string_lossy());
+    match look.root.kind(path) {
+        Kind::Nothing => return Err((format!("{shown} does not exist"), None)),
+        Kind::Directory => return Err((format!("{shown} is a directory"), None)),
+        Kind::Other => return Err((format!("{shown} is no regular file"), None)),
+        Kind::File(false) => {
+            let help = format!("`RUN chmod +x {shown}`, or `COPY --chmod=755`");
+            return Err((format!("nobody may execute {shown}"), Some(help)));
+        }
+        Kind::Hidden => return Ok(()),
+        Kind::File(true) => {}
+    }
+    let head = look.root.head(path, endings::HEAD as u64);
+    if head.starts_with(b"#!") {
+        return interpreted(look, unit, &shown, &head);
+    }
+    let Ok(file) = look.root.file(path) else { return Ok(()) };
+    match elf::read_from(file) {
+        Ok(program) => match program.loader {
+            Some(loader) if look.root.kind(Path::new(&loader)) == Kind::Nothing => Err((
+                format!("{shown} needs the loader {loader}, which does not exist"),
+                Some(
+                    "the program was built for another C library or another processor: build it in \
+                     the same kind of image, or link it statically"
+                        .to_owned(),
+                ),
+            )),
+            Some(_) | None => Ok(()),
+        },
+        // trc may not be allowed to read what it may execute.
+        Err(_) if head.is_empty() => Ok(()),
+        Err(_) => Err((
+            format!("{shown} is neither a program for Linux nor a script that begins with #!"),
+            Some("write `#!/bin/sh` into its first line".to_owned()),
+        )),
+    }
+}
+
+/// Checks that the interpreter of a script is there.
+fn interpreted(look: &Look<'_>, unit: &Unit, shown: &str, head: &[u8]) -> Result<(), Problem> {
+    let Some(name) = endings::interpreter(head) else {
+        return Err((format!("the first line of {shown} names no interpreter"), None));
+    };
+    if name.ends_with('\r') {
+        let help = format!("convert the line endings: `sed -i 's/\\r$//' {shown}`");
+        let name = name.escape_debug();
+        return Err((format!("{shown} needs the interpreter {name}, with a CR"), Some(help)));
+    }
+    if look.root.kind(Path::new(&name)) == Kind::Nothing {
+        let name = harmless(&name);
+        return Err((format!("{shown} needs the interpreter {name}, which does not exist"), None));
+    }
+    if !name.ends_with("/env") {
+        return Ok(());
+    }
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let mut words = line.split_ascii_whitespace().skip_while(|word| !word.ends_with("env")).skip(1);
+    let program = words.find(|word| !word.starts_with('-') && !word.contains('='));
+    match program {
+        Some(program) if in_path(look, unit, program.as_ref()).is_none() => {
+            let program = harmless(program);
+            Err((format!("{shown} needs {program}, which is not in PATH"), None))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn path_of(look: &Look<'_>, unit: &Unit) -> OsString {
+    look.variable(unit, "PATH").unwrap_or_else(|| super::PATH.into())
+}
+
+fn in_path(look: &Look<'_>, unit: &Unit, program: &OsStr) -> Option<PathBuf> {
+    let path = path_of(look, unit);
+    let mut files = std::env::split_paths(&path).map(|dir| dir.join(program));
+    files.find(|file| look.root.kind(file) == Kind::File(true))
+}
+
+/// Returns the program in these directories that was probably meant.
+fn similar(look: &Look<'_>, dirs: &OsStr, name: &str) -> Option<String> {
+    let mut names = Vec::new();
+    for dir in std::env::split_paths(dirs) {
+        let Ok(dir) = look.root.list(&dir) else { continue };
+        names.extend(dir);
+    }
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
