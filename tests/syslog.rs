@@ -258,6 +258,19 @@ fn descriptors_that_somebody_sends_along_are_not_kept() {
 }
 
 #[test]
+fn the_last_words_after_a_descriptor_are_in_the_log() {
+    let then = "import array\n\
+                fd = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [0]))]\n\
+                for n in range(5): s.sendmsg([b'<13>app: with a descriptor'], fd)\n\
+                say('<13>app: last words')\n\
+                os._exit(3)";
+    for mode in MODES {
+        let outcome = trc(&format!("[sync.app]\nexec = {}", python(then))).mode(mode).run();
+        outcome.status(3).stdout_has("app: last words\n");
+    }
+}
+
+#[test]
 fn a_socket_that_cannot_be_created_is_a_warning() {
     let app = "[sync.app]\nscript = 'echo works'";
     let other = trc(app);

@@ -18,6 +18,8 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, setsockopt, socket, sockopt,
 };
 
+use super::os::clock::now;
+use super::os::fd::is_ready;
 use super::os::rights::{Guarded, Sender};
 use crate::words::NoSocket;
 
@@ -110,6 +112,14 @@ impl Socket {
         }
     }
 
+    /// Gets ready to read the last messages: does not rest any more, and waits for the child that
+    /// takes what a message carried, until `until` at the latest. Returns whether messages may be left.
+    pub(super) fn catch_up(&mut self, until: Instant) -> bool {
+        self.rests = None;
+        self.fd.wait_for_taker(until);
+        is_ready(self.fd.as_fd()) && now() < until
+    }
+
     /// Handles the exit of a child, which may have taken what a message carried.
     pub(super) fn ended(&mut self, pid: i32) {
         self.fd.ended(pid);
@@ -131,7 +141,6 @@ mod tests {
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     use super::*;
-    use crate::run::os::clock::now;
 
     #[test]
     fn a_message_comes_with_its_sender() {

@@ -24,10 +24,16 @@
 use std::cell::RefCell;
 use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, SockType, getsockopt, setsockopt, shutdown, sockopt};
 use nix::unistd::ForkResult;
+
+use super::children;
+use super::clock::now;
+use super::fd::pidfd;
 
 /// The number of descriptors that a message may carry: `SCM_MAX_FD` of unix(7).
 const MOST: usize = 253;
@@ -208,6 +214,21 @@ impl Guarded {
         self.taker = Some(taker);
     }
 
+    /// Waits for the taker until `until` at the latest, and reaps it. To be called only where trc
+    /// does not serve anything else any more.
+    pub(crate) fn wait_for_taker(&mut self, until: Instant) {
+        let Some(pid) = self.taker else { return };
+        if let Ok(exits) = pidfd(pid) {
+            let left = until.saturating_duration_since(now()).as_millis();
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            _ = poll(&mut [PollFd::new(exits.as_fd(), PollFlags::POLLIN)], left);
+        }
+        if children::has_ended(pid) {
+            children::reap(pid);
+            self.ended(pid);
+        }
+    }
+
     /// Handles the exit of a child of trc. If it was the taker, the socket can be read again.
     pub(crate) fn ended(&mut self, pid: i32) {
         if self.taker == Some(pid) {
@@ -350,7 +371,6 @@ pub(crate) fn ended(pid: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::{
         AddressFamily, ControlMessage, MsgFlags, SockFlag, sendmsg, socketpair,
     };

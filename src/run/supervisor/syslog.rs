@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use nix::unistd::{Pid, gethostname, getpgid};
 
@@ -26,6 +27,10 @@ const AT_ONCE: usize = 64;
 /// The number that trc reads at once before it logs an exit: as many as the queue can have on most
 /// machines (`net.unix.max_dgram_qlen`).
 const LAST: usize = 512;
+
+/// The time that trc takes at most, at the end of the run, to read the messages that are left. Only
+/// a message that carries descriptors, or somebody who goes on sending, makes it take any time.
+const LAST_MESSAGES: Duration = Duration::from_millis(250);
 
 pub(super) const SOURCE: Source = Source::new(Supervisor::watch_syslog);
 
@@ -184,7 +189,10 @@ impl Supervisor {
 
     /// Writes the last messages, and removes the socket.
     pub(super) fn end_syslog(&mut self) {
-        self.drain_syslog(true);
+        let until = now() + LAST_MESSAGES;
+        while self.syslog.as_mut().is_some_and(|syslog| syslog.socket.catch_up(until)) {
+            self.drain_syslog(true);
+        }
         self.syslog = None;
     }
 
