@@ -90,3 +90,9 @@ fn memory_that_the_kernel_refuses_is_taken_from_a_reserve() {
 fn a_lock_that_can_t_be_given_back_is_given_back_by_closing() {
     each("up", &["flock:"], no_difference);
 }
+
+/// EIO counted as the end of a pseudo-terminal for pipes, too: output was lost, and nothing said so.
+#[test]
+fn the_output_of_a_unit_that_cannot_be_read_is_missed() {
+    each("output", &["read:EIO"], |_| true);
+}

@@ -36,6 +36,11 @@ pub(super) const SITUATIONS: &[Situation] = &[
     Situation { root: true, children: true, ..situation("dirs", dirs) },
     situation("up", up),
     situation("restart", restart),
+    situation("hooks", hooks),
+    Situation { root: true, mode: Mode::Pid1, ..situation("hooks-pid1", hooks) },
+    situation("syslog", syslog),
+    Situation { root: true, mode: Mode::Pid1, ..situation("syslog-pid1", syslog) },
+    situation("output", output),
     Situation { stopped: true, ..situation("stop", stop) },
     Situation { stopped: true, root: true, mode: Mode::Pid1, ..situation("stop-pid1", stop) },
     Situation { stopped: true, ..situation("halt", halt) },
@@ -187,6 +192,96 @@ fn restart() -> Trc {
         script = "n=0; while [ $(grep -c ill said) != 2 ] && [ $n -lt 100 ]; do sleep .02; n=$((n+1)); done; echo ::fails; (read x < never) & exit 4"
         restart = { when = "on-failure", max = 3, backoff = "10ms..20ms" }
         on_failure = "stop"
+        "#,
+    )
+}
+
+/// Commands before each start and after each end: some fail, hang, or leave something behind.
+fn hooks() -> Trc {
+    Trc::toml(
+        r#"
+        [async.web]
+        exec = ["sh", "-c", "echo ::web; read x < never"]
+        pre_start = ["sh", "-c", "echo ::before; sleep 100 & sleep 100 &"]
+        post_stop = ["sh", "-c", "echo ::after-$TRC_UNIT_STATUS-$TRC_UNIT_REASON; sleep 100 &"]
+        ready = { log = "::web", within = "6s" }
+        [async.fails]
+        script = "echo ::fails; exit 4"
+        pre_start = ["sh", "-c", "echo ::prepares"]
+        post_stop = ["sh", "-c", "echo ::failed-$TRC_UNIT_STATUS-$TRC_UNIT_REASON; exit 9"]
+        restart = { when = "on-failure", max = 1, backoff = "10ms..20ms" }
+        on_failure = "ignore"
+        [async.unprepared]
+        script = "echo ::never"
+        pre_start = ["sh", "-c", "echo ::unprepared; exit 5"]
+        post_stop = { exec = ["sh", "-c", "echo ::hangs; read x < never"], within = "200ms" }
+        on_failure = "ignore"
+        [sync.main]
+        after = { web = "ready", fails = "exited", unprepared = "exited" }
+        script = "echo ::main; exit 3"
+        [halt.bye]
+        script = "echo ::bye-$TRC_EXIT_STATUS"
+        post_stop = ["sh", "-c", "echo ::gone"]
+        "#,
+    )
+}
+
+/// Messages by syslog: of units, with a descriptor, and as the last act of a process.
+fn syslog() -> Trc {
+    Trc::toml(&format!(
+        r#"
+        [log]
+        syslog = "${{W}}/log"
+        [async.daemon]
+        exec = ["{python}", "say.py", "::daemon", "stay"]
+        ready = {{ log = "::daemon", within = "6s" }}
+        [async.file]
+        exec = ["{python}", "say.py", "::file", "stay"]
+        output = ["prefix", {{ file = "${{W}}/file.log" }}]
+        ready = {{ log = "::file", within = "6s" }}
+        [sync.main]
+        after = ["daemon", "file"]
+        exec = ["sh", "-c", "sed s/::/::from-file-/ file.log; exec {python} say.py ::main leave"]
+        "#,
+        python = python()
+    ))
+    .file(
+        "say.py",
+        "import array, os, socket, sys\n\
+         s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+         try: s.connect('log')\n\
+         except OSError: print(sys.argv[1], flush=True)\n\
+         else:\n \
+         r, w = os.pipe()\n \
+         with_one = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [w]))]\n \
+         s.sendmsg([b'<13>with a pipe'], with_one)\n \
+         os.close(w)\n \
+         s.send(b'<13>' + sys.argv[1].encode())\n\
+         if sys.argv[2] == 'stay': open('never').read()\n\
+         os._exit(3)\n",
+    )
+}
+
+/// Pseudo-terminals, and output that goes to the log and to a file.
+fn output() -> Trc {
+    Trc::toml(
+        r#"
+        [async.pty]
+        exec = ["sh", "-c", "test -t 1 && test -t 2 && echo ::pty; read x < never"]
+        output = { pty = true }
+        ready = { log = "::pty", within = "6s" }
+        [async.both]
+        script = "echo ::both; echo ::err >&2; echo > there; read x < never"
+        output = ["prefix", { file = "${W}/both.log", max_size = "64KiB", keep = 1 }]
+        ready = { file = "there", within = "6s" }
+        [async.all]
+        exec = ["sh", "-c", "test -t 1 && echo ::all; exit 4"]
+        output = [{ pty = true }, { file = "${W}/all.log" }]
+        restart = { when = "on-failure", max = 1, backoff = "10ms..20ms" }
+        on_failure = "ignore"
+        [sync.main]
+        after = { pty = "ready", both = "ready", all = "exited" }
+        script = "n=0; while ! [ -s both.log ] && [ $n -lt 100 ]; do sleep .02; n=$((n+1)); done; echo ::main; sed s/::/::from-file-/ all.log | tr -d '\\r'; exit 3"
         "#,
     )
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use memchr::{memchr, memchr_iter, memrchr};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::isatty;
 
 use super::control::ring::Tap;
 use super::journal::Journal;
@@ -224,8 +225,11 @@ impl Capture {
             Ok(count)
         });
         match count {
-            // EIO: nobody has the pseudo-terminal any more, pty(7).
-            Ok(0) | Err(Errno::EIO) => {
+            Ok(0) => {
+                self.end(journal);
+                Progress::Ended
+            }
+            Err(errno) if self.has_hung_up(errno) => {
                 self.end(journal);
                 Progress::Ended
             }
@@ -240,6 +244,11 @@ impl Capture {
                 Progress::Ended
             }
         }
+    }
+
+    /// Returns whether this error of a read says that nobody has the pseudo-terminal any more, pty(7).
+    fn has_hung_up(&self, errno: Errno) -> bool {
+        errno == Errno::EIO && self.pipe.as_ref().is_some_and(|pty| isatty(pty) == Ok(true))
     }
 
     /// Returns whether the unit has to wait because the reader of the log is slow.
@@ -325,7 +334,7 @@ impl Capture {
     fn give_up(&mut self, journal: &Journal) -> Progress {
         let Some(pipe) = &self.pipe else { return Progress::Ended };
         let side = self.source.side();
-        let count = journal.with_scratch(READ_AHEAD, |scratch| {
+        let count: nix::Result<usize> = journal.with_scratch(READ_AHEAD, |scratch| {
             let count = nix::unistd::read(pipe, scratch)?;
             if let Some((file, partial)) = &mut self.file {
                 append(file, partial, &scratch[..count]);
@@ -339,12 +348,16 @@ impl Capture {
             Ok(count)
         });
         match count {
-            Ok(0) | Err(Errno::EIO) => {
+            Ok(0) => {
                 self.end(journal);
                 Progress::Ended
             }
             Ok(_) => Progress::More,
-            Err::<_, Errno>(_) => Progress::Drained,
+            Err(errno) if self.has_hung_up(errno) => {
+                self.end(journal);
+                Progress::Ended
+            }
+            Err(_) => Progress::Drained,
         }
     }
 
