@@ -215,6 +215,73 @@ fn a_post_stop_that_takes_too_long_is_killed_with_its_process_group() {
 }
 
 #[test]
+fn whatever_a_post_stop_leaves_is_gone_before_the_next_start() {
+    if !has("setsid") {
+        return;
+    }
+    for mode in MODES {
+        // The first one stays in the process group, the second one does not.
+        for detach in ["", "setsid "] {
+            let toml = format!(
+                "[async.web]\nrestart = {{ when = 'always', backoff = '1ms..1ms' }}\n\
+                 exec = ['sh', '-c', '[ -s $W/pid ] || exit 0; while kill -0 $(cat $W/pid) 2>&-; do :; done; echo again; exec cat $$W/never']\n\
+                 post_stop = ['sh', '-c', '[ -s $W/pid ] || {detach}sh -c \"echo $$$$ > $W/pid; exec cat $W/never\" & while ! [ -s $W/pid ]; do :; done']\n"
+            );
+            let running = Trc::toml(&toml).mode(mode).spawn();
+            running.wait_for("killing what the post_stop of async.web has left running: cat ");
+            running.wait_for("]: again\n").signal(TERM);
+            running.finish().status(143);
+        }
+    }
+}
+
+#[test]
+fn whatever_a_post_stop_leaves_is_gone_although_its_unit_does_not_start_again() {
+    let toml = "[async.once]\noneshot = true\nexec = 'true'\n\
+                post_stop = ['sh', '-c', 'cat $W/never & echo $! > $W/pid']\n\
+                [sync.next]\nafter = { once = 'exited' }\n\
+                exec = ['sh', '-c', 'while kill -0 $(cat $W/pid) 2>&-; do :; done; echo next']\n";
+    for mode in MODES {
+        Trc::toml(toml).mode(mode).run().status(0).stdout_has("next\n");
+    }
+}
+
+#[test]
+fn a_test_run_tells_of_a_post_stop_that_is_not_as_it_should_be() {
+    for (post_stop, says) in [
+        ("'true'", None),
+        ("['sh', '-c', 'echo odd; exit 9']", Some("failed with status 9")),
+        ("'nosuch'", Some("nosuch: command not found in PATH")),
+        (
+            "{ exec = 'sleep 1000', within = '10ms' }",
+            Some("it did not exit within 0.01 s and was killed: raise post_stop.within"),
+        ),
+        (
+            "['sh', '-c', 'sleep 1000 &']",
+            Some("which was killed: it has to wait for what it starts"),
+        ),
+    ] {
+        let toml = format!(
+            "{}[test.t]\nexec = 'true'\n",
+            web(&format!("ready = {{ log = 'up' }}\npost_stop = {post_stop}"))
+        );
+        let outcome = Trc::toml(&toml).arg("--test").run();
+        let fails = says.is_some();
+        outcome.status(i32::from(fails));
+        outcome.stdout_has(if fails {
+            "not ok 4 - async.web.post_stop"
+        } else {
+            "ok 4 - async.web.post_stop"
+        });
+        outcome.stdout_has(says.unwrap_or("ok 4"));
+        if fails {
+            let allows = format!("{toml}allow = ['async.web.post_stop']\n");
+            Trc::toml(&allows).arg("--test").run().status(0);
+        }
+    }
+}
+
+#[test]
 fn boot_and_halt_units_and_jobs_have_them_too() {
     let around = "pre_start = ['sh', '-c', 'echo before $TRC_UNIT']\n\
                   post_stop = ['sh', '-c', 'echo after $TRC_UNIT']\n";

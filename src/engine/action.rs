@@ -50,7 +50,7 @@ pub(crate) enum Action {
     /// Run this unit's `post_stop`, and answer with `PostStopEnded`. It sees this status and this
     /// reason.
     PostStop(UnitId, u8, EndReason),
-    /// Kill this unit's `post_stop`; it does not answer any more.
+    /// Kill this unit's `post_stop`, or what it has left running; it does not answer any more.
     KillPostStop(UnitId),
     /// Send this signal.
     Signal(Target, Signal),
@@ -156,6 +156,11 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// Why, as far as trc knows.
         why: Option<Detail>,
+    },
+    /// A unit's `post_stop` has left processes running, which are killed.
+    PostStopLeft {
+        /// The unit.
+        unit: UnitId,
     },
     /// A unit's `post_stop` is killed.
     PostStopKilled {

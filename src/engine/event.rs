@@ -221,6 +221,8 @@ pub(crate) enum Event {
         unit: UnitId,
         /// Whether it exited with 0.
         succeeded: bool,
+        /// Whether it has left processes running.
+        left: bool,
         /// Why it did not.
         why: Option<Detail>,
     },

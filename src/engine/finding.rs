@@ -27,6 +27,9 @@ pub(crate) enum Finding {
     Killed(UnitId),
     /// A unit's stop command failed.
     StopCommand(UnitId),
+    /// A unit's `post_stop` failed, was killed, did not run for want of time, or left processes
+    /// running.
+    PostStop(UnitId),
     /// A unit's main process exited, and others of its process group kept running.
     Orphaned(UnitId),
     /// A unit's main process exited, and others of the unit kept running in sessions of their own.
@@ -67,6 +70,7 @@ impl Finding {
             | Self::StopCommand(id)
             | Self::StopStatus(id)
             | Self::NotAsTold(id) => points::stop(unit(id)),
+            Self::PostStop(id) => points::post_stop(unit(id)),
             Self::Orphaned(_) | Self::Orphans => points::ORPHANS.to_owned(),
             Self::Escaped(_) | Self::Sessions => points::SESSIONS.to_owned(),
             Self::Zombies => points::ZOMBIES.to_owned(),

@@ -320,8 +320,8 @@ impl Engine {
             Event::StopCommandEnded { unit, succeeded } => {
                 self.on_stop_command_ended(unit, succeeded, actions);
             }
-            Event::PostStopEnded { unit, succeeded, why } => {
-                self.on_post_stop_ended(now, unit, succeeded, why, actions);
+            Event::PostStopEnded { unit, succeeded, left, why } => {
+                self.on_post_stop_ended(now, unit, (succeeded, left), why, actions);
             }
             Event::ReloadCommandEnded { unit, succeeded, why } => {
                 self.on_reload_command_ended(unit, succeeded, why, actions);

@@ -13,12 +13,12 @@
 //! units that are `after` its end, those that it stands on, a new graph, the wait policy and the stop
 //! of the run. What the exit means is worked out at once ([`Exit`]), and done when the command has
 //! exited. Its failure is a warning. When its time is up, it is killed, and trc does not wait for it
-//! any more. In a hurry, when everything is killed, it does not run. It does not run for a unit that
+//! any more. Whatever it has left running when it exits is killed, too. In a hurry, when everything is killed, it does not run. It does not run for a unit that
 //! has survived SIGKILL, because the unit may still be there.
 
 use super::unit::{Exit, Phase, Verdict, Why};
 use super::{
-    Action, Detail, EndReason, Ending, Engine, Fact, How, Left, Run, Target, Tick, limits,
+    Action, Detail, EndReason, Ending, Engine, Fact, Finding, How, Left, Run, Target, Tick, limits,
 };
 use crate::config::StopTo;
 use crate::graph::UnitId;
@@ -100,6 +100,7 @@ impl Engine {
         }
         if self.hurries() {
             actions.push(Action::Tell(Fact::PostStopSkipped { unit: id }));
+            self.find(Finding::PostStop(id));
             return false;
         }
         let until = now + hook.within.unwrap_or(limits::POST_STOP);
@@ -140,7 +141,7 @@ impl Engine {
         &mut self,
         now: Tick,
         id: UnitId,
-        succeeded: bool,
+        (succeeded, left): (bool, bool),
         why: Option<Detail>,
         actions: &mut Vec<Action>,
     ) {
@@ -153,6 +154,13 @@ impl Engine {
         if !succeeded {
             actions.push(Action::Tell(Fact::PostStopFailed { unit: id, why }));
         }
+        if left {
+            actions.push(Action::Tell(Fact::PostStopLeft { unit: id }));
+            actions.push(Action::KillPostStop(id));
+        }
+        if !succeeded || left {
+            self.find(Finding::PostStop(id));
+        }
         self.settle(now, id, exit, actions);
     }
 
@@ -162,6 +170,7 @@ impl Engine {
             let hurry = self.hurries();
             actions.push(Action::Tell(Fact::PostStopKilled { unit: id, hurry }));
             actions.push(Action::KillPostStop(id));
+            self.find(Finding::PostStop(id));
             self.settle(now, id, exit, actions);
         }
     }

@@ -36,6 +36,12 @@ pub(crate) fn stop(unit: &Unit) -> String {
     format!("{}.stop", unit.id())
 }
 
+/// Returns the name of the test point for the `post_stop` of a unit, which has to succeed each time.
+#[must_use]
+pub(crate) fn post_stop(unit: &Unit) -> String {
+    format!("{}.post_stop", unit.id())
+}
+
 /// Returns the name of the test point that fails if a line that a test forbids appears after the
 /// test.
 #[must_use]
@@ -70,6 +76,7 @@ pub(crate) fn allowed(
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 known.extend([run(unit), stop(unit)]);
+                known.extend(unit.post_stop.as_ref().map(|_| post_stop(unit)));
             }
             Stage::Test => known.extend([log(unit), stop(unit), max_rss(unit), after_stop(unit)]),
         }

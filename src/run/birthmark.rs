@@ -9,6 +9,8 @@
 //! and that everybody can read in `/proc/PID/limits`: its soft `RLIMIT_LOCKS`, a limit that the
 //! kernel has not enforced since Linux 2.4.25 (getrlimit(2)). The hard limit stays as it is.
 //!
+//! A `post_stop` has another mark, because whatever it leaves is not what its unit has left.
+//!
 //! A process can change its own mark. The mark gives no rights: it only decides which unit the
 //! process is stopped with. A unit that sets `limits.locks` itself has no mark, and neither has a
 //! unit under a hard limit that is lower than the marks. The processes that such units put into
@@ -17,6 +19,9 @@
 use super::os::limits::{self, LOCKS};
 use super::os::proc;
 use crate::graph::UnitId;
+
+/// The place of the marks for the `post_stop` of units, after those of the units themselves.
+const POST_STOP: u64 = 1 << 19;
 
 /// The marks of one run.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +37,7 @@ impl Birthmarks {
     /// another one marks its own units. `chance` is any number that differs from run to run.
     pub(super) fn new(chance: u64) -> Self {
         let hard = limits::hard(LOCKS).unwrap_or(0);
-        // 2^62 and up, with room for a million units: below RLIM_INFINITY, above any real limit.
+        // 2^62 and up, with room for half a million units: below RLIM_INFINITY, above any real limit.
         let first = 1 << 62 | (chance >> 23) << 20;
         Self { first: Some(first).filter(|first| *first < hard - hard.min(1 << 20)), hard }
     }
@@ -48,13 +53,28 @@ impl Birthmarks {
         Some([soft, self.hard])
     }
 
+    /// Returns the soft and the hard limit for the process of a unit's `post_stop`.
+    pub(super) fn post_stop_limit(&self, unit: UnitId) -> Option<[u64; 2]> {
+        let [soft, hard] = self.limit(unit)?;
+        Some([soft.checked_add(POST_STOP)?, hard])
+    }
+
     /// Returns the number of the unit that a process comes from; `None` if that cannot be found
     /// out. There may be no unit with that number.
     pub(super) fn unit_of(&self, pid: i32) -> Option<UnitId> {
-        let first = self.first?;
-        let soft = locks(&proc::read(pid, "limits")?)?;
-        let at = soft.checked_sub(first).filter(|at| *at < 1 << 20)?;
+        let at = self.mark_of(pid).filter(|at| *at < POST_STOP)?;
         usize::try_from(at).ok().map(UnitId)
+    }
+
+    /// Returns the same for a process that comes from the `post_stop` of a unit.
+    pub(super) fn unit_of_post_stop(&self, pid: i32) -> Option<UnitId> {
+        let at = self.mark_of(pid)?.checked_sub(POST_STOP)?;
+        usize::try_from(at).ok().map(UnitId)
+    }
+
+    fn mark_of(&self, pid: i32) -> Option<u64> {
+        let soft = locks(&proc::read(pid, "limits")?)?;
+        soft.checked_sub(self.first?).filter(|at| *at < 2 * POST_STOP)
     }
 }
 
@@ -97,7 +117,8 @@ Max pending signals       96000                96000                signals   \n
     #[test]
     fn a_process_without_a_mark_is_no_units() {
         let marks = Birthmarks { first: Some(1 << 62), hard: u64::MAX };
-        assert_eq!(marks.unit_of(std::process::id().cast_signed()), None);
+        let own = std::process::id().cast_signed();
+        assert_eq!((marks.unit_of(own), marks.unit_of_post_stop(own)), (None, None));
         assert_eq!(Birthmarks::none().limit(UnitId(0)), None);
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Drill {
 pub(super) enum Point {
     Run(usize),
     Stop(usize),
+    PostStop(usize),
     Log(usize),
     MaxRss(usize),
     AfterStop(usize),
@@ -38,6 +39,7 @@ impl Point {
         match self {
             Self::Run(at) => moved(at).map(Self::Run),
             Self::Stop(at) => moved(at).map(Self::Stop),
+            Self::PostStop(at) => moved(at).map(Self::PostStop),
             Self::Log(at) => moved(at).map(Self::Log),
             Self::MaxRss(at) => moved(at).map(Self::MaxRss),
             Self::AfterStop(at) => moved(at).map(Self::AfterStop),

@@ -168,13 +168,14 @@ impl World<'_> {
         self.numbers += 1;
         match hook.runs {
             PostRuns::NotStarted => {
-                let (succeeded, why) = (false, None);
-                self.events.push_back(Event::PostStopEnded { unit: id, succeeded, why });
+                let (succeeded, left, why) = (false, false, None);
+                self.events.push_back(Event::PostStopEnded { unit: id, succeeded, left, why });
             }
             PostRuns::Hangs => self.slots[unit].post_stop = Some(self.numbers),
             PostRuns::Ends { after, succeeds } => {
                 self.slots[unit].post_stop = Some(self.numbers);
-                self.later(after, Happening::PostStopEnds(unit, self.numbers, succeeds));
+                let what = Happening::PostStopEnds(unit, self.numbers, succeeds, hook.leaves);
+                self.later(after, what);
             }
         }
     }

@@ -178,6 +178,8 @@ pub(super) enum PreRuns {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct PostStop {
     pub runs: PostRuns,
+    /// Whether it leaves a process running if it exits.
+    pub leaves: bool,
     pub within: Option<Ms>,
 }
 

@@ -166,7 +166,7 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
     });
     of(&|unit| {
         if let Some(hook) = &mut unit.post_stop {
-            hook.within = None;
+            (hook.leaves, hook.within) = (false, None);
         }
     });
     of(&|unit| {

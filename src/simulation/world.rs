@@ -78,7 +78,7 @@ pub(super) enum Happening {
     LeftDies(usize, i32),
     StopCommandEnds(usize, i32, bool),
     ReloadCommandEnds(usize, u32, bool),
-    PostStopEnds(usize, u32, bool),
+    PostStopEnds(usize, u32, bool, bool),
     BeginsAnew(usize, i32, Reloads),
     Probed(usize, Purpose, u32),
     Tried(usize, u32, bool),
@@ -273,11 +273,11 @@ impl<'a> World<'a> {
                     self.events.push_back(Event::ReloadCommandEnded { unit, succeeded, why });
                 }
             }
-            Happening::PostStopEnds(unit, number, succeeded) => {
+            Happening::PostStopEnds(unit, number, succeeded, left) => {
                 let command = &mut self.slots[unit].post_stop;
                 if command.take_if(|command| *command == number).is_some() {
                     let (unit, why) = (self.id(unit), None);
-                    self.events.push_back(Event::PostStopEnded { unit, succeeded, why });
+                    self.events.push_back(Event::PostStopEnded { unit, succeeded, left, why });
                 }
             }
             Happening::BeginsAnew(unit, pid, reloads) => self.begins_anew(unit, pid, reloads),

@@ -50,6 +50,7 @@ names! {
     PostStopFailed = "post-stop-failed",
     PreStart = "pre-start",
     PreStartLeft = "pre-start-left",
+    PostStopLeft = "post-stop-left",
     PreStartSlow = "pre-start-slow",
     Ready = "ready",
     Reason = "reason",

@@ -86,9 +86,10 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             Line::about(Level::Warn, EventName::Overlapped, *unit, message)
         }
         // `run/` knows more about these, and logs them.
-        Fact::LeftBehind { .. } | Fact::PreStartLeft { .. } | Fact::TestEnded { .. } => {
-            return Vec::new();
-        }
+        Fact::LeftBehind { .. }
+        | Fact::PreStartLeft { .. }
+        | Fact::PostStopLeft { .. }
+        | Fact::TestEnded { .. } => return Vec::new(),
         Fact::NotStarted { unit, stage, errno, why } => {
             let why = not_started(graph, *unit, *stage, *errno, why.as_ref());
             let message = format!("cannot start {}: {why}", name(unit));

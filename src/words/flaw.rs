@@ -29,6 +29,14 @@ pub(crate) enum Flaw {
     NotRun,
     /// The stop command of the unit failed.
     StopCommand,
+    /// The `post_stop` of the unit failed, and the reason, if trc knows it.
+    PostStop(Option<String>),
+    /// The `post_stop` did not exit within this time and was killed.
+    PostStopSlow(Duration),
+    /// There was no time left for the `post_stop`, which was killed.
+    PostStopCut,
+    /// The `post_stop` left these processes running.
+    PostStopLeft(String),
     /// The unit ended like this when trc stopped it.
     Stopped(String),
     /// These processes of the unit had to be killed after it had exited.
@@ -136,6 +144,19 @@ impl Display for Flaw {
             Self::NotRun => {
                 f.write_str("there was no time left to run it: raise shutdown.timeout")
             }
+            Self::PostStop(why) => write!(f, "it failed{}", because(why)),
+            Self::PostStopSlow(within) => write!(
+                f,
+                "it did not exit within {} and was killed: raise post_stop.within",
+                seconds(*within)
+            ),
+            Self::PostStopCut => {
+                f.write_str("there was no time left for it, so it was killed: raise shutdown.timeout")
+            }
+            Self::PostStopLeft(left) => write!(
+                f,
+                "it left {left} running, which was killed: it has to wait for what it starts"
+            ),
             Self::StopCommand => f.write_str("its stop command failed: see the log"),
             Self::LeftKilled(left) => write!(
                 f,

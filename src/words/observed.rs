@@ -62,6 +62,8 @@ pub(crate) enum Observed<'a> {
     LeftBehind(UnitId, Ending, &'a str),
     /// A unit's `pre_start` has exited, and these processes of it, which are killed, still run.
     PreStartLeft(UnitId, &'a str),
+    /// A unit's `post_stop` has left these processes running, which are killed.
+    PostStopLeft(UnitId, &'a str),
     /// A test has finished, and its result, unless it passed.
     TestEnded(UnitId, Ended, Option<&'a str>),
     /// The OOM killer has killed these processes, and this many others.
@@ -231,11 +233,12 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         }
         Observed::LeftBehind(unit, ending, who) => left_behind(graph, *unit, *ending, who),
         Observed::PreStartLeft(unit, who) => {
-            let message = format!(
-                "killing what the pre_start of {} has left running: {who}; declare a service as a unit of its own",
-                name(unit)
-            );
+            let message = hook_left("pre_start", &name(unit), who);
             Line::about(Level::Warn, EventName::PreStartLeft, *unit, message)
+        }
+        Observed::PostStopLeft(unit, who) => {
+            let message = hook_left("post_stop", &name(unit), who);
+            Line::about(Level::Warn, EventName::PostStopLeft, *unit, message)
         }
         Observed::TestEnded(unit, ended, why) => test_ended(graph, *unit, *ended, *why),
         Observed::OutOfMemory(victims, others) => {
@@ -285,6 +288,12 @@ fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
              trc has read the notification"
         ),
     }
+}
+
+fn hook_left(hook: &str, unit: &str, who: &str) -> String {
+    format!(
+        "killing what the {hook} of {unit} has left running: {who}; declare a service as a unit of its own"
+    )
 }
 
 /// Returns the line for leftovers. A service that daemonizes is lost to trc, and to everything that

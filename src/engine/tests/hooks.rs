@@ -14,7 +14,7 @@ fn with_post(name: &str) -> Unit {
 
 fn finish(world: &mut World, name: &str, succeeded: bool) {
     let unit = world.id(name);
-    world.feed(Event::PostStopEnded { unit, succeeded, why: None });
+    world.feed(Event::PostStopEnded { unit, succeeded, left: false, why: None });
 }
 
 fn has_failed(world: &World, name: &str, how: How) -> bool {
@@ -157,6 +157,18 @@ fn the_shutdown_timeout_kills_a_post_stop_and_lets_none_begin() {
     let skipped = |fact: &Fact| matches!(fact, Fact::PostStopSkipped { .. });
     assert!(world.facts.iter().any(skipped));
     assert_eq!(world.end, Some(143));
+}
+
+#[test]
+fn whatever_a_post_stop_has_left_is_killed_and_its_unit_ends() {
+    let mut world = World::of(WaitPolicy::Any, vec![with_post("sync.a")]);
+    world.exit("sync.a", 7);
+    let unit = world.id("sync.a");
+    world.feed(Event::PostStopEnded { unit, succeeded: true, left: true, why: None });
+    assert_eq!(world.killed_commands, ["sync.a"]);
+    let left = |fact: &Fact| matches!(fact, Fact::PostStopLeft { .. });
+    assert!(world.facts.iter().any(left));
+    assert_eq!(world.end, Some(7));
 }
 
 #[test]

@@ -37,10 +37,10 @@ use super::probe::Closing;
 use super::spawn::{self, Launch};
 use super::testing::Report;
 use crate::config::{FaultKind, Stage, Then};
-use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, is_scarce};
+use crate::engine::{Action, Detail, Ended, Engine, Event, Fact, POST_STOP, is_scarce};
 use crate::graph::{Graph, OpenPort, UnitId};
 use crate::report::{CheckPoint, Live, Point, Suite};
-use crate::words::{self, Observed, Unwritten, Wrong, some};
+use crate::words::{self, Flaw, Observed, Unwritten, Wrong, some};
 use during::Vigil;
 use lines::Lines;
 use trial::{Ran, Trial, Tried};
@@ -144,6 +144,8 @@ pub(crate) struct Drill {
     used: BTreeMap<UnitId, Usage>,
     /// The leftovers of a unit when its main process exited.
     left: BTreeMap<UnitId, String>,
+    /// The units whose `post_stop` was run, and why it was not as it should be, the first time.
+    post_stops: BTreeMap<UnitId, Option<String>>,
     /// The results of the checks that tests make when everything has stopped.
     after_stop: BTreeMap<UnitId, Vec<CheckPoint>>,
     /// The ports that were open after the last test.
@@ -191,6 +193,7 @@ impl Drill {
             restarts: BTreeMap::new(),
             used: BTreeMap::new(),
             left: BTreeMap::new(),
+            post_stops: BTreeMap::new(),
             after_stop: BTreeMap::new(),
             open: Vec::new(),
             orphans: String::new(),
@@ -266,6 +269,19 @@ impl Drill {
                     self.turn = now();
                 }
             }
+            Fact::PostStopFailed { unit, why } => {
+                let why = why.as_ref().map(|why| words::detail(&self.graph, *unit, why));
+                self.post_stop_fails(*unit, || Flaw::PostStop(why));
+            }
+            Fact::PostStopKilled { unit, hurry: true } => {
+                self.post_stop_fails(*unit, || Flaw::PostStopCut);
+            }
+            Fact::PostStopKilled { unit, hurry: false } => {
+                let hook = self.graph.node(*unit).unit.post_stop.as_ref();
+                let within = hook.and_then(|hook| hook.within).unwrap_or(POST_STOP);
+                self.post_stop_fails(*unit, || Flaw::PostStopSlow(within));
+            }
+            Fact::PostStopSkipped { unit } => self.post_stop_fails(*unit, || Flaw::NotRun),
             // A strict test run has no other place for this. After a fault, the fault is the cause.
             Fact::Unhealthy { unit, then: Then::Ignore, .. } if !self.lines.has_faulted() => {
                 let name = self.graph.node(*unit).unit.id();
@@ -320,6 +336,16 @@ impl Drill {
     /// Forgets such a process group: its command has exited by itself, so its leftovers count.
     pub(crate) fn disown(&mut self, group: i32) {
         self.groups.remove(&group);
+    }
+
+    /// Notes that the `post_stop` of a unit runs.
+    pub(crate) fn post_stop_runs(&mut self, unit: UnitId) {
+        self.post_stops.entry(unit).or_default();
+    }
+
+    /// Notes that a `post_stop` is not as it should be.
+    pub(crate) fn post_stop_fails(&mut self, unit: UnitId, how: impl FnOnce() -> Flaw) {
+        self.post_stops.entry(unit).or_default().get_or_insert_with(|| how().to_string());
     }
 
     /// Notes the usage of a unit's process that was reaped.

@@ -64,6 +64,14 @@ impl Drill {
                     .map_or(Duration::ZERO, |(ended, told)| ended.saturating_duration_since(told));
                 self.point(run, point);
             }
+            if let Some(why) = self.post_stops.get(&id) {
+                let why = why.clone().filter(|_| findings.contains(&Finding::PostStop(id)));
+                let mut point = plain(points::post_stop(unit), why);
+                if point.outcome == Outcome::Failed {
+                    point.tails = self.tails(run, &[id]);
+                }
+                self.point(run, point);
+            }
         }
         let tested = run.engine().reason().is_some_and(|reason| reason.cause == Cause::Tested);
         let passed: Vec<UnitId> =

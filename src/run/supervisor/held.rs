@@ -19,6 +19,8 @@ pub(super) struct Held {
     pub prepares: bool,
     /// The unit's process group, for as long as any process may be in it.
     pub group: Option<i32>,
+    /// The process group of the unit's last `post_stop`, until what it has left is killed.
+    pub post_stop: Option<i32>,
     /// The main process that has got its stop signal. The unit may have handed over since.
     pub told: Option<i32>,
     /// The unit's leftovers that are children of trc, because trc has adopted them. They are known

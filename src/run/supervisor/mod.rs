@@ -231,7 +231,7 @@ impl Supervisor {
             Action::Spawn(id) => self.start(id, Step::Command),
             Action::PreStart(id) => self.start(id, Step::PreStart),
             Action::PostStop(id, status, reason) => self.start_post_stop(id, status, reason),
-            Action::KillPostStop(id) => self.kill_helpers(id, |duty| duty == Duty::PostStop),
+            Action::KillPostStop(id) => self.kill_post_stop(id),
             Action::Signal(target, signal) => self.signal(target, signal),
             Action::StopCommand(id) => self.start_stop_command(id),
             Action::KillStopCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Stop),
@@ -253,6 +253,7 @@ impl Supervisor {
             Action::SweepOver => self.sweep_over(),
             Action::Tell(Fact::LeftBehind { unit, ending }) => self.tell_left_behind(unit, ending),
             Action::Tell(Fact::PreStartLeft { unit }) => self.tell_pre_start_left(unit),
+            Action::Tell(Fact::PostStopLeft { unit }) => self.tell_post_stop_left(unit),
             // The signal is from a key of the terminal, or tells that the terminal's size has
             // changed.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}

@@ -136,7 +136,8 @@ impl Supervisor {
         }
         let known = |id: &UnitId| id.0 < self.units.len();
         let line = kin::ancestry(pid);
-        let by_mark = || self.birthmarks.unit_of(pid).filter(known);
+        let marks = &self.birthmarks;
+        let by_mark = || marks.unit_of(pid).or_else(|| marks.unit_of_post_stop(pid)).filter(known);
         let by_line = || {
             let of = |pid: &i32| {
                 let helper = || self.helpers.get(pid).map(|helper| helper.unit);

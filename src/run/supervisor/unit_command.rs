@@ -1,6 +1,7 @@
 //! Commands of units that stop them, make them reload, or run after their ends: `stop.exec`,
 //! `reload.exec` and `post_stop`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::super::prepare::Problem;
@@ -12,8 +13,9 @@ use crate::engine::{Answer, Detail, EndReason, Ending, Event, Fact, Request, Tas
 use crate::graph::UnitId;
 use crate::run::os::clock::since_boot;
 use crate::run::os::fd::null;
+use crate::run::os::proc::{self, Stat};
 use crate::run::os::processes;
-use crate::words::{self, BadAnswer, Observed};
+use crate::words::{self, BadAnswer, Flaw, Observed};
 
 impl Supervisor {
     pub(super) fn start_stop_command(&mut self, id: UnitId) {
@@ -73,10 +75,17 @@ impl Supervisor {
     ) -> Result<(), Problem> {
         let mut launch: Launch = self.surroundings(None).command(unit, words, variables)?;
         launch.streams[0] = Some(null(false)?);
+        if duty == Duty::PostStop {
+            launch.birthmark = self.birthmarks.post_stop_limit(id);
+        }
         // The output of the command goes where the unit's own output goes.
         let file = self.output_file(unit)?;
         let pipes = self.streams(unit, &mut launch, false)?;
         let started = self.start_helper(id, duty, launch, None, None)?;
+        if duty == Duty::PostStop {
+            self.units[id.0].post_stop = Some(started);
+            self.drill(|drill, _| drill.post_stop_runs(id));
+        }
         // But it says nothing about the state of the unit.
         self.capture(id, started, pipes, file.as_ref(), &Vec::new);
         Ok(())
@@ -130,6 +139,7 @@ impl Supervisor {
         let graph = Rc::clone(&self.graph);
         let unit = &graph.node(id).unit;
         let Some(hook) = &unit.post_stop else { return self.no_post_stop(id, None) };
+        self.units[id.0].post_stop = None;
         let variables = [
             ("TRC_UNIT_STATUS", status.to_string()),
             ("TRC_UNIT_REASON", words::end_reason(reason).to_owned()),
@@ -142,7 +152,65 @@ impl Supervisor {
 
     fn no_post_stop(&mut self, id: UnitId, why: Option<String>) {
         let why = why.map(Detail::Words);
-        self.events.push_back(Event::PostStopEnded { unit: id, succeeded: false, why });
+        let left = self.post_stop_has_left(id);
+        self.events.push_back(Event::PostStopEnded { unit: id, succeeded: false, left, why });
+    }
+
+    /// Returns whether the `post_stop` of a unit, which has just been reaped, has left processes.
+    fn post_stop_has_left(&mut self, id: UnitId) -> bool {
+        let Some(group) = self.units[id.0].post_stop else { return false };
+        let is_its = |pid: &i32| {
+            self.birthmarks.unit_of_post_stop(*pid) == Some(id)
+                && Stat::of(*pid).is_some_and(|stat| stat.lives())
+        };
+        let left = processes::group_lives(group) || self.children.strangers().iter().any(is_its);
+        self.units[id.0].post_stop = Some(group).filter(|_| left);
+        left
+    }
+
+    /// Returns the live processes of a unit's `post_stop`: those in its process group, and those that
+    /// bear its mark.
+    fn post_stop_members(&self, id: UnitId) -> Vec<i32> {
+        let group = self.units[id.0].post_stop;
+        let is_its = |pid: &i32| {
+            Stat::of(*pid).is_some_and(|stat| {
+                let marked = || self.birthmarks.unit_of_post_stop(*pid) == Some(id);
+                stat.lives() && (group == Some(stat.group) || marked())
+            })
+        };
+        proc::pids().into_iter().filter(is_its).collect()
+    }
+
+    /// Logs what the `post_stop` of a unit has left running.
+    pub(super) fn tell_post_stop_left(&mut self, id: UnitId) {
+        let members = self.post_stop_members(id);
+        if !members.is_empty() {
+            let who = words::some(members.into_iter().map(processes::named));
+            self.observed(&Observed::PostStopLeft(id, &who));
+            self.drill(|drill, _| drill.post_stop_fails(id, || Flaw::PostStopLeft(who)));
+        }
+    }
+
+    /// Kills the `post_stop` of a unit, and whatever it has left running.
+    pub(super) fn kill_post_stop(&mut self, id: UnitId) {
+        /// The number of looks for processes that others have forked in the meantime.
+        const LOOKS: u32 = 8;
+        self.kill_helpers(id, |duty| duty == Duty::PostStop);
+        if let Some(group) = self.units[id.0].post_stop {
+            processes::signal(-group, libc::SIGKILL);
+        }
+        let mut done = BTreeSet::new();
+        for _ in 0..LOOKS {
+            let members = self.post_stop_members(id);
+            let new: Vec<i32> = members.into_iter().filter(|pid| done.insert(*pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                processes::signal(pid, libc::SIGKILL);
+            }
+        }
+        self.units[id.0].post_stop = None;
     }
 
     /// Handles a unit's `post_stop` that has exited, or that could not be executed.
@@ -154,8 +222,9 @@ impl Supervisor {
         let words = hook.map(|hook| hook.exec.as_slice()).unwrap_or_default();
         let why = match ending {
             Ok(Ending::Code(0)) => {
-                let (succeeded, why) = (true, None);
-                return self.events.push_back(Event::PostStopEnded { unit: id, succeeded, why });
+                let (succeeded, left, why) = (true, self.post_stop_has_left(id), None);
+                let ended = Event::PostStopEnded { unit: id, succeeded, left, why };
+                return self.events.push_back(ended);
             }
             // Its last lines are in the log.
             Ok(Ending::Code(code)) => {

@@ -65,11 +65,13 @@ pub(in crate::simulation) fn testing(
         | Point::Log(at)
         | Point::MaxRss(at)
         | Point::AfterStop(at) => plan.has(*at, generation),
+        Point::PostStop(at) => plan.has(*at, generation) && plan.units[*at].post_stop.is_some(),
         Point::Orphans | Point::Sessions | Point::Zombies | Point::Shutdown | Point::Oom => true,
     });
     let names = here.map(|point| match point {
         Point::Run(at) => name(*at, "run"),
         Point::Stop(at) => name(*at, "stop"),
+        Point::PostStop(at) => name(*at, "post_stop"),
         Point::Log(at) => name(*at, "log"),
         Point::MaxRss(at) => name(*at, "max_rss"),
         Point::AfterStop(at) => name(*at, "after_stop"),

@@ -368,6 +368,7 @@ fn hooks(random: &mut Random, unit: &mut Unit) {
             1 | 2 => PostRuns::Hangs,
             _ => PostRuns::Ends { after: random.pick(&TIMES), succeeds: random.chance(70) },
         },
+        leaves: random.chance(25),
         within: random.maybe(50, |random| random.pick(&[1, 100, 2000, 7000])),
     });
 }

@@ -157,6 +157,7 @@ fn allowed(random: &mut Random, plan: &Plan) -> Vec<Point> {
         match unit.stage {
             Stage::Boot | Stage::Async | Stage::Sync | Stage::Halt => {
                 points.extend([Point::Run(at), Point::Stop(at)]);
+                points.extend(unit.post_stop.map(|_| Point::PostStop(at)));
             }
             Stage::Test => {
                 points.extend([Point::Log(at), Point::Stop(at), Point::MaxRss(at)]);

@@ -344,6 +344,12 @@ const MUTANTS: &[Mutant] = &[
             }
         }
     }),
+    actions("leaves what a post_stop has left", |actions, _| {
+        let left = |action: &Action| matches!(action, Action::Tell(Fact::PostStopLeft { .. }));
+        if let Some(place) = actions.iter().position(left) {
+            actions.remove(place + 1);
+        }
+    }),
     actions("does not wait for post_stop to be killed", |actions, _| {
         actions.retain(|action| !matches!(action, Action::KillPostStop(_)));
     }),

@@ -133,6 +133,7 @@ pub(in crate::simulation) const TEST_MUTANTS: &[Mutant] = &[
             for point in [
                 points::run(unit),
                 points::stop(unit),
+                points::post_stop(unit),
                 points::log(unit),
                 points::max_rss(unit),
                 points::after_stop(unit),

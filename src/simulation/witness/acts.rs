@@ -299,6 +299,7 @@ impl Witness<'_> {
             Fact::PostStopSkipped { unit } => {
                 let at = built.unit(*unit);
                 self.mark(Mark::PostStopSkipped);
+                self.find(Found::PostStop(at));
                 expect_of(at, self.hurry, "post_stop is left out only in a hurry")
             }
             Fact::NotReloaded { why } => self.does_not_reload(*why),
@@ -327,6 +328,7 @@ impl Witness<'_> {
             | Fact::PreStartLeft { .. }
             | Fact::PreStartExited { .. }
             | Fact::PostStopFailed { .. }
+            | Fact::PostStopLeft { .. }
             | Fact::PostStopKilled { .. }
             | Fact::GaveUp { .. }
             | Fact::Exited { .. }

@@ -82,7 +82,9 @@ impl Witness<'_> {
                     self.mark(Mark::StopCommandSucceeded);
                 }
             }
-            Event::PostStopEnded { succeeded, .. } => self.post_stop_ended(unit, *succeeded),
+            Event::PostStopEnded { succeeded, left, .. } => {
+                self.post_stop_ended(unit, *succeeded, *left);
+            }
             Event::ReloadCommandEnded { succeeded, .. } => {
                 self.reload_command_ended(unit, *succeeded);
             }

@@ -23,6 +23,7 @@ pub(in crate::simulation) enum Found {
     Restarted(usize),
     Killed(usize),
     StopCommand(usize),
+    PostStop(usize),
     Orphaned(usize),
     Escaped(usize),
     Cut(usize),
@@ -98,6 +99,7 @@ impl Witness<'_> {
                 Found::Restarted(_) => Mark::FoundARestart,
                 Found::Killed(_) => Mark::FoundAKill,
                 Found::StopCommand(_) => Mark::FoundAStopCommand,
+                Found::PostStop(_) => Mark::FoundAPostStop,
                 Found::Orphaned(_) => Mark::FoundOrphaned,
                 Found::Escaped(_) => Mark::FoundEscaped,
                 Found::Cut(_) => Mark::FoundACut,
@@ -300,6 +302,7 @@ impl Witness<'_> {
             Finding::Restarted(id) => Found::Restarted(built.unit(id)),
             Finding::Killed(id) => Found::Killed(built.unit(id)),
             Finding::StopCommand(id) => Found::StopCommand(built.unit(id)),
+            Finding::PostStop(id) => Found::PostStop(built.unit(id)),
             Finding::Orphaned(id) => Found::Orphaned(built.unit(id)),
             Finding::Escaped(id) => Found::Escaped(built.unit(id)),
             Finding::CutShort(id) => Found::Cut(built.unit(id)),
@@ -337,6 +340,7 @@ fn point(found: Found) -> Point {
         | Found::StopCommand(at)
         | Found::StopStatus(at)
         | Found::NotAsTold(at) => Point::Stop(at),
+        Found::PostStop(at) => Point::PostStop(at),
         Found::Late(at, Late::Said) => Point::Log(at),
         Found::Late(at, Late::Used) => Point::MaxRss(at),
         Found::Late(at, Late::Left) => Point::AfterStop(at),

@@ -2,6 +2,7 @@
 
 use super::super::marks::Mark;
 use super::super::plan::ms;
+use super::found::Found;
 use super::{Fault, Phase, Stand, Verdict, Witness, expect_of};
 use crate::config::Stage;
 use crate::engine::{EndReason, Ending, Left, Tick};
@@ -82,6 +83,7 @@ impl Witness<'_> {
     pub(super) fn post_stop_due(&mut self, at: usize) {
         if let Some(finish) = self.units[at].finish.filter(|finish| finish.until <= self.now) {
             self.mark(Mark::PostStopSlow);
+            self.find(Found::PostStop(at));
             self.units[at].owes_post_kill = true;
             self.follow(at, finish);
         }
@@ -136,13 +138,19 @@ impl Witness<'_> {
     }
 
     /// The `post_stop` of a unit has exited.
-    pub(super) fn post_stop_ended(&mut self, at: usize, succeeded: bool) {
-        if !succeeded && self.units[at].finish.is_some() {
+    pub(super) fn post_stop_ended(&mut self, at: usize, succeeded: bool, left: bool) {
+        let Some(finish) = self.units[at].finish else { return };
+        if !succeeded {
             self.mark(Mark::PostStopFailed);
         }
-        if let Some(finish) = self.units[at].finish {
-            self.follow(at, finish);
+        if left {
+            self.mark(Mark::PostStopLeft);
+            self.units[at].owes_post_kill = true;
         }
+        if !succeeded || left {
+            self.find(Found::PostStop(at));
+        }
+        self.follow(at, finish);
     }
 
     /// Checks that a `post_stop` runs when it has to.
@@ -164,6 +172,7 @@ impl Witness<'_> {
         expect_of(at, finish.is_some(), "post_stop is killed only if it runs for too long")?;
         self.mark(Mark::PostStopKilledInAHurry);
         if let Some(finish) = finish.filter(|_| self.cut.is_none()) {
+            self.find(Found::PostStop(at));
             self.follow(at, finish);
             self.wake_up();
             self.stops_in_order();
