@@ -95,6 +95,7 @@ fn a_stop_ends_a_pre_start_with_all_its_processes() {
             .status(143)
             .stdout_has("]: after 143 stopped\n")
             .stdout_lacks("]: up\n")
+            .stdout_has("stopping the pre_start of async.web: SIGTERM, then SIGKILL after 5 s")
             .stderr_lacks("SIGKILL for")
             .stderr_lacks("stop command");
     }

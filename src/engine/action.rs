@@ -357,6 +357,8 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// Its process.
         pid: i32,
+        /// Whether that is the process of its `pre_start`.
+        prepares: bool,
         /// The time that it has to exit: its stop timeout, or the time that is left for the whole
         /// stop.
         within: Duration,

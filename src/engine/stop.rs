@@ -68,9 +68,11 @@ impl Engine {
             Phase::Running { pid } | Phase::Starting { pid: Some(pid), .. } => {
                 let left = self.budget.map(|budget| budget.kill_at.saturating_sub(now));
                 let within = left.map_or(node.stop_timeout, |left| left.min(node.stop_timeout));
-                actions.push(Action::Tell(Fact::Terminating { unit: id, pid, within }));
+                let prepares = self.prepares(id);
+                let terminating = Fact::Terminating { unit: id, pid, prepares, within };
+                actions.push(Action::Tell(terminating));
                 self.states[id.0].told = Some(now);
-                let ladder = if node.unit.stop.exec.is_some() && !self.prepares(id) {
+                let ladder = if node.unit.stop.exec.is_some() && !prepares {
                     actions.push(Action::StopCommand(id));
                     self.states[id.0].stop_command = Some(kill_at);
                     Ladder::Command { rest_at, kill_at }

@@ -217,11 +217,11 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         Fact::Stopping => {
             Line::of_run(Level::Info, EventName::Stopping, "Trying to terminate sub-processes...")
         }
-        Fact::Terminating { unit, pid, within } => {
+        Fact::Terminating { unit, pid, prepares, within } => {
             // This is TrivialRC's line, which has no name in it.
             let message = format!("terminating the child process <pid={pid}>");
             let line = Line::about(Level::Info, EventName::Terminating, *unit, message);
-            return vec![stopping(graph, *unit, *within), line];
+            return vec![stopping(graph, *unit, *prepares, *within), line];
         }
         Fact::Killing { unit, pid, insisted } => {
             let why = no_time(&name(unit), *insisted);
@@ -280,12 +280,14 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
 }
 
 /// Returns which unit trc stops, and how. For TrivialRC's own forms, the line is TrivialRC's.
-fn stopping(graph: &Graph, id: UnitId, within: Duration) -> Line {
+fn stopping(graph: &Graph, id: UnitId, prepares: bool, within: Duration) -> Line {
     let node = graph.node(id);
     let level = if node.unit.form == Form::Declared { Level::Info } else { Level::Debug };
-    let how = match node.unit.stop.exec {
-        Some(_) => "its stop command".to_owned(),
-        None => node.stop_signal.to_string(),
+    let (whose, how) = match node.unit.stop.exec {
+        // The unit's own signal and command are for its own program.
+        _ if prepares => ("the pre_start of ", Signal::TERM.to_string()),
+        Some(_) => ("", "its stop command".to_owned()),
+        None => ("", node.stop_signal.to_string()),
     };
     let timeout = if within < node.stop_timeout {
         let tenths = Duration::from_millis(
@@ -295,7 +297,8 @@ fn stopping(graph: &Graph, id: UnitId, within: Duration) -> Line {
     } else {
         seconds(node.stop_timeout)
     };
-    let message = format!("stopping {}: {how}, then SIGKILL after {timeout}", node.unit.id());
+    let name = node.unit.id();
+    let message = format!("stopping {whose}{name}: {how}, then SIGKILL after {timeout}");
     Line::about(level, EventName::StoppingUnit, id, message)
 }
 

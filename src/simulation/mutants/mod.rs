@@ -35,7 +35,12 @@ const MUTANTS: &[Mutant] = &[
     actions("stops the first unit first", |actions, _| {
         let stops = |action: &Action| matches!(action, Action::Tell(Fact::Stopping));
         if let Some(place) = actions.iter().position(stops) {
-            let first = Fact::Terminating { unit: UnitId(0), pid: 0, within: Duration::ZERO };
+            let first = Fact::Terminating {
+                unit: UnitId(0),
+                pid: 0,
+                prepares: false,
+                within: Duration::ZERO,
+            };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
@@ -363,6 +368,7 @@ const MUTANTS: &[Mutant] = &[
             let other = Fact::Terminating {
                 unit: UnitId(id.saturating_sub(1)),
                 pid: 0,
+                prepares: false,
                 within: Duration::ZERO,
             };
             actions.insert(place + 1, Action::Tell(other));
@@ -396,7 +402,7 @@ const MUTANTS: &[Mutant] = &[
         if let Some(place) = asked
             && let Action::Tell(Fact::Requested { unit, .. }) = actions[place]
         {
-            let first = Fact::Terminating { unit, pid: 0, within: Duration::ZERO };
+            let first = Fact::Terminating { unit, pid: 0, prepares: false, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
@@ -484,7 +490,8 @@ const MUTANTS: &[Mutant] = &[
     actions("stops units that have to go in any order", |actions, _| {
         // Other units depend on the first one in the order.
         if let Some((place, id)) = going(actions) {
-            let first = Fact::Terminating { unit: id, pid: 0, within: Duration::ZERO };
+            let first =
+                Fact::Terminating { unit: id, pid: 0, prepares: false, within: Duration::ZERO };
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
@@ -546,7 +553,7 @@ const MUTANTS: &[Mutant] = &[
         });
         if let Some(unit) = failed {
             let within = Duration::ZERO;
-            actions.push(Action::Tell(Fact::Terminating { unit, pid: 0, within }));
+            actions.push(Action::Tell(Fact::Terminating { unit, pid: 0, prepares: false, within }));
         }
     }),
     actions("does not report that it stops", |actions, _| {
