@@ -298,17 +298,66 @@ fn several_units_are_changed_and_the_worst_status_counts() {
 
 #[test]
 fn units_that_are_restarted_together_are_restarted_once() {
-    // The first restart takes longer than it takes to ask for the others.
     let it = Container::new(
-        "[async.web]\nscript = 'trap \"sleep 1; exit 0\" TERM; exec 9<>$W/never; echo web; read x <&9'\n\
+        "[async.web]\nscript = 'trap \"read x < $W/go; exit 0\" TERM; exec 9<>$W/never; echo web; read x <&9'\n\
          [async.app]\nscript = 'echo app; exec cat $W/never'\n\
          restart = { when = 'always', with = ['web'] }\n",
     );
     it.wait_for("web");
     it.running.wait_for("app\n");
-    assert_eq!(it.trcctl("restart web app web").status, 0);
+    // The first restart is not done before somebody has asked for the last one.
+    it.trcctl("restart web app web --no-wait").status_is(0);
+    it.running.open_gate("go");
+    it.running.wait_for("async.web is up again, as asked");
+    it.running.wait_for("async.app is up again, as asked");
     let events = it.trcctl("events --grep Launching app");
     assert_eq!(events.out.lines().count(), 2, "{events:?}");
+}
+
+#[test]
+fn a_reload_says_of_no_unit_that_it_runs_on_if_it_does_not_run() {
+    let toml = |value: &str, max: u32| {
+        format!(
+            "[async.web]\nscript = 'exec cat $W/never'\nenv.A = '{value}'\n\
+             [async.app]\nscript = 'exec cat $W/never'\nrestart.max = {max}\n\
+             [async.idle]\nscript = 'exec cat $W/never'\nautostart = false\nenv.A = '{value}'\n\
+             [sync.main]\nscript = 'exec cat $W/never'\nrestart.max = {max}\n"
+        )
+    };
+    let it = Container::new(&toml("1", 1));
+    it.wait_for("");
+    it.trcctl("stop web app").status_is(0);
+    std::fs::write(it.running.path("trc.toml"), toml("2", 2)).unwrap();
+    let without_places = |shown: &Ended| -> Vec<String> {
+        shown
+            .out
+            .lines()
+            .take(8)
+            .filter(|line| line.contains(", ") || line.contains("settings"))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(
+        without_places(&it.trcctl("reload --dry-run")),
+        [
+            "async.web would get new settings",
+            "async.app would get new settings",
+            "async.idle would get new settings",
+            "sync.main would get new settings, and run on",
+        ]
+    );
+    assert_eq!(
+        without_places(&it.trcctl("reload")),
+        [
+            "async.web has new settings",
+            "async.app has new settings",
+            "async.idle has new settings",
+            "sync.main has new settings, and runs on",
+        ]
+    );
+    let status = it.trcctl("status").out;
+    assert_eq!(status.matches(" held ").count(), 2, "{status}");
+    it.trcctl("shutdown").status_is(0);
 }
 
 #[test]

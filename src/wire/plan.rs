@@ -26,15 +26,23 @@ pub(crate) struct Step {
     pub unit: Option<String>,
     /// What happens.
     pub does: Does,
+    /// Whether the unit runs, when the plan is made.
+    #[serde(default = "yes")]
+    pub runs: bool,
     /// The keys and files that have changed.
     pub because: Vec<Because>,
+}
+
+/// A trc without this field has said that all units run on.
+const fn yes() -> bool {
+    true
 }
 
 /// What a reload does.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Does {
-    /// The new settings apply, and the unit runs on.
+    /// The new settings apply, and the unit runs on, if it runs.
     Apply,
     /// The unit is new, and starts.
     Start,

@@ -49,6 +49,8 @@ fn text(plan: &Plan, dry_run: bool) -> String {
 fn line(step: &Step, dry_run: bool) -> String {
     let unit = step.unit.as_deref().unwrap_or("trc");
     let does = match (step.does, dry_run) {
+        (Does::Apply, true) if !step.runs => "would get new settings",
+        (Does::Apply, false) if !step.runs => "has new settings",
         (Does::Apply, true) => "would get new settings, and run on",
         (Does::Apply, false) => "has new settings, and runs on",
         (Does::Start, true) => "is new, and would start",

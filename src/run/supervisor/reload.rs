@@ -12,7 +12,7 @@ use super::Supervisor;
 use crate::config::{
     Change, Class, Command, Config, Diagnostic, FileSource, Loaded, Stage, Unit, Variable,
 };
-use crate::engine::{Asker, Event, Fact, Refusal, Wanted};
+use crate::engine::{Asker, Event, Fact, PhaseName, Refusal, Wanted};
 use crate::graph::{Graph, UnitId};
 use crate::run::probe::file::Stamp;
 use crate::wire::{Because, Does, Plan, Reloaded, Step};
@@ -118,13 +118,13 @@ impl Supervisor {
         for (does, keys) in [(Does::Apply, apply), (Does::Nothing, never)] {
             if !keys.is_empty() {
                 let because = keys.into_iter().map(|(because, _)| because).collect();
-                steps.push(Step { unit: None, does, because });
+                steps.push(Step { unit: None, does, runs: true, because });
             }
         }
         let (old, present) = (self.graph.ids(), graph.ids());
         let (old, present): (BTreeSet<UnitId>, BTreeSet<UnitId>) =
             (old.collect(), present.collect());
-        let whole = |unit: &Unit, does| {
+        let whole = |unit: &Unit, does, runs| {
             let does = match unit.stage {
                 Stage::Async | Stage::Sync => does,
                 Stage::Boot => Does::Nothing,
@@ -132,16 +132,20 @@ impl Supervisor {
                 Stage::Test | Stage::Halt => Does::Apply,
             };
             let because = Because { key: String::new(), origin: unit.origin.to_string() };
-            Step { unit: Some(unit.id()), does, because: vec![because] }
+            Step { unit: Some(unit.id()), does, runs, because: vec![because] }
+        };
+        let runs = |id: UnitId| {
+            let unit = self.engine.unit_snapshot(id);
+            unit.pid.is_some() || unit.phase == PhaseName::Watching
         };
         for id in self.graph.ids().filter(|id| !present.contains(id)) {
-            steps.push(whole(&self.graph.node(id).unit, Does::Stop));
+            steps.push(whole(&self.graph.node(id).unit, Does::Stop, runs(id)));
         }
         for id in graph.ids() {
             let unit = &graph.node(id).unit;
             if !old.contains(&id) {
                 let idle = graph.node(id).idle;
-                steps.push(whole(unit, if idle { Does::Apply } else { Does::Start }));
+                steps.push(whole(unit, if idle { Does::Apply } else { Does::Start }, false));
                 continue;
             }
             let mut keys = of_units.get(&unit.declared_id()).cloned().unwrap_or_default();
@@ -170,7 +174,8 @@ impl Supervisor {
                 }
             }
             let Some(class) = keys.iter().map(|(_, class)| *class).max() else { continue };
-            let sleeps = self.engine.unit_snapshot(id).wanted == Wanted::Idle;
+            let wanted = self.engine.unit_snapshot(id).wanted;
+            let (sleeps, runs) = (wanted == Wanted::Idle, runs(id));
             let does = match class {
                 Class::Live | Class::Start if sleeps && !graph.node(id).idle => Does::Start,
                 Class::Live | Class::Start => Does::Apply,
@@ -180,8 +185,11 @@ impl Supervisor {
             if does == Does::Restart {
                 replaced.push(id);
             }
+            // It stays as it is until somebody starts it.
+            let stays = matches!(wanted, Wanted::Held | Wanted::Idle) && !runs;
+            let does = if does == Does::Restart && stays { Does::Apply } else { does };
             let because = keys.into_iter().map(|(because, _)| because).collect();
-            steps.push(Step { unit: Some(unit.id()), does, because });
+            steps.push(Step { unit: Some(unit.id()), does, runs, because });
         }
         (steps, replaced)
     }
