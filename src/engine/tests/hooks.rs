@@ -49,6 +49,19 @@ fn a_failed_pre_start_is_the_failure_of_its_unit_and_is_restarted_like_one() {
 }
 
 #[test]
+fn a_start_that_is_tried_again_for_want_of_processes_begins_with_the_pre_start() {
+    let mut world = World::of(WaitPolicy::Forever, vec![with_pre("async.a")]);
+    world.scarce = 1;
+    world.exit("async.a", 0);
+    assert_eq!(world.running(), Vec::<String>::new());
+    world.started.clear();
+    world.pass(limits::FORK_BACKOFF);
+    assert_eq!(world.started, ["async.a's pre_start"]);
+    world.exit("async.a", 0);
+    assert_eq!(world.started, ["async.a's pre_start", "async.a"]);
+}
+
+#[test]
 fn a_pre_start_that_takes_too_long_is_stopped_with_its_process_group_and_fails_with_124() {
     let slow = Unit { pre_start: Some(Box::new(hook(Some(SECOND * 3)))), ..unit("async.a") };
     // The unit's own way to stop is for its own program.
