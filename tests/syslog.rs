@@ -242,6 +242,18 @@ fn a_flood_delays_nothing_even_if_nobody_reads_the_log() {
 }
 
 #[test]
+fn a_short_message_does_not_become_a_long_log() {
+    // The tag of a message is repeated in each of its lines.
+    let then = "for n in range(10): say('<13>' + 'a' * 30000 + ':' + '\\nx' * 15000)\n\
+                for n in range(10): say('<13>app:' + '\\n' * 30000 + 'x')\n\
+                say('<13>app: last')\nos._exit(3)";
+    let outcome = trc(&format!("[sync.app]\nexec = {}", python(then))).run();
+    outcome.status(3).stdout_has("]: app: last\n");
+    let (size, lines) = (outcome.out().len(), outcome.out().lines().count());
+    assert!(size < 2_000_000 && (20_000..21_000).contains(&lines), "{size} bytes, {lines} lines");
+}
+
+#[test]
 fn descriptors_that_somebody_sends_along_are_not_kept() {
     let then = "import array\n\
                 r, w = os.pipe()\n\

@@ -4,9 +4,15 @@
 use std::borrow::Cow;
 
 use log::Level;
+use memchr::memchr_iter;
 
 /// The priority of a message that has none: user.notice (RFC 3164, 4.3.3).
 const USUAL: u16 = 13;
+/// The longest tag and the longest number of a process, in bytes. RFC 3164 allows 32 for both, and
+/// RFC 5424 48 and 128. trc repeats them in front of each line, so they must not be any longer.
+const HEAD: usize = 128;
+/// The number of lines that trc takes of one message.
+pub(crate) const LINES: usize = 1000;
 const MONTHS: [&[u8]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
 ];
@@ -64,7 +70,9 @@ impl<'a> Message<'a> {
         if !head.is_empty() {
             head.extend_from_slice(b": ");
         }
-        self.text.split(|byte| *byte == b'\n').map(move |line| {
+        let cut = memchr_iter(b'\n', &self.text).nth(LINES - 1).map(|_| "[…]".as_bytes());
+        let lines = self.text.split(|byte| *byte == b'\n').take(LINES).chain(cut);
+        lines.map(move |line| {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if head.is_empty() {
                 Cow::Borrowed(line)
@@ -124,7 +132,7 @@ fn tagged(bytes: &[u8]) -> Option<Parts<'_, &[u8]>> {
             Some((tag, Some(at))) => (&tag[..at], &tag[at + 1..]),
             _ => (tag, &b""[..]),
         };
-    (!tag.is_empty()).then_some((tag, id, text))
+    (!tag.is_empty() && tag.len() <= HEAD && id.len() <= HEAD).then_some((tag, id, text))
 }
 
 /// The name of a program, its process, and a text.
@@ -139,7 +147,7 @@ fn structured(bytes: &[u8]) -> Option<Parts<'_, Cow<'_, [u8]>>> {
     let (id, rest) = word(rest);
     let (kind, rest) = word(rest);
     let (data, text) = rest.split_at(data(rest)?);
-    if time != b"-" && undated(bytes).is_none() {
+    if time != b"-" && undated(bytes).is_none() || name.len() > HEAD || id.len() > HEAD {
         return None;
     }
     let text = text.strip_prefix(b" ").unwrap_or(text);
@@ -266,6 +274,23 @@ mod tests {
         let text = "<27>Nov 27 13:42:44 app[1]: one\r\ntwo\n\n";
         assert_eq!(lines(text).1, ["app[1]: one", "app[1]: two"]);
         assert_eq!(lines("<27>a:\nb: c").1, ["a: ", "a: b: c"]);
+    }
+
+    #[test]
+    fn what_is_repeated_is_short_and_a_message_has_a_bounded_number_of_lines() {
+        let long = "x".repeat(HEAD + 1);
+        for text in [
+            format!("<13>{long}: text"),
+            format!("<13>a[{long}]: text"),
+            format!("<13>1 - - {long} - - - text"),
+            format!("<13>1 - - a {long} - - text"),
+        ] {
+            assert_eq!(lines(&text).1, [&text[4..]]);
+        }
+        let most = format!("<13>a: {}", vec!["x"; LINES].join("\n"));
+        assert_eq!(lines(&most).1, vec!["a: x"; LINES]);
+        let (_, cut) = lines(&format!("{most}\nmore\nmore"));
+        assert_eq!((cut.len(), cut.last().unwrap().as_str()), (LINES + 1, "a: […]"));
     }
 
     #[test]

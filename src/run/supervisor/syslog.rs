@@ -23,10 +23,20 @@ use crate::run::prepare;
 use crate::words::{EventName, Observed};
 
 /// The number of messages that trc reads at once, so that a flood starves nobody.
-const AT_ONCE: usize = 64;
+const AT_ONCE: Most = Most { messages: 64, bytes: 256 * 1024 };
 /// The number that trc reads at once before it logs an exit: as many as the queue can have on most
-/// machines (`net.unix.max_dgram_qlen`).
-const LAST: usize = 512;
+/// machines (`net.unix.max_dgram_qlen`), unless they are unusually long.
+const LAST: Most = Most { messages: 512, bytes: 2 * 1024 * 1024 };
+/// A line takes as much time as this number of bytes, besides its own.
+const LINE: usize = 128;
+
+/// A number of messages.
+#[derive(Clone, Copy)]
+struct Most {
+    messages: usize,
+    /// The number of their bytes, each line counting for some more.
+    bytes: usize,
+}
 
 /// The time that trc takes at most, at the end of the run, to read the messages that are left. Only
 /// a message that carries descriptors, or somebody who goes on sending, makes it take any time.
@@ -71,12 +81,16 @@ impl Supervisor {
         self.read_syslog(if all { LAST } else { AT_ONCE });
     }
 
-    fn read_syslog(&mut self, most: usize) {
+    fn read_syslog(&mut self, most: Most) {
         let Some(mut syslog) = self.syslog.take() else { return };
         let journal = self.reporter.journal().clone();
         journal.with_scratch(LONGEST, |bytes| {
             let mut last = None;
-            for _ in 0..most {
+            let mut left = most.bytes;
+            for _ in 0..most.messages {
+                if left == 0 {
+                    break;
+                }
                 let message = syslog.socket.receive(bytes, now());
                 let Some((length, cut, sender)) = message else { break };
                 // Nobody else can get the number of a process while trc does not reap. A process that
@@ -87,17 +101,20 @@ impl Supervisor {
                 let text =
                     if cut { [&bytes[..length], " […]".as_bytes()].concat() } else { Vec::new() };
                 let text = if cut { &text } else { &bytes[..length] };
-                self.sent(unit, sender.pid, &Message::parse(text, &syslog.host));
+                let lines = self.sent(unit, sender.pid, &Message::parse(text, &syslog.host));
+                left = left.saturating_sub(length + lines * LINE);
             }
         });
         self.syslog = Some(syslog);
     }
 
-    /// Writes a message where the unit's output goes.
-    fn sent(&mut self, unit: Option<UnitId>, pid: i32, message: &Message<'_>) {
+    /// Writes a message where the unit's output goes. Returns the number of its lines.
+    fn sent(&mut self, unit: Option<UnitId>, pid: i32, message: &Message<'_>) -> usize {
         let journal = self.reporter.journal().clone();
+        let mut lines = 0;
         let Some(id) = unit else {
             for line in message.lines(pid) {
+                lines += 1;
                 let line = String::from_utf8_lossy(&line);
                 journal.entry(
                     (CLOCK.now)(),
@@ -112,7 +129,7 @@ impl Supervisor {
                     },
                 );
             }
-            return;
+            return lines;
         };
         let place = self.units[id.0].captures.iter().position(Capture::is_of_syslog);
         let place = place.unwrap_or_else(|| {
@@ -121,10 +138,12 @@ impl Supervisor {
         });
         let capture = &mut self.units[id.0].captures[place];
         for line in message.lines(pid) {
+            lines += 1;
             capture.sent(&journal, pid, message.level, &line);
         }
         let matched = capture.take_matched();
         self.matched(id, matched);
+        lines
     }
 
     /// Returns the unit that a message comes from. A sender that has exited and was reaped is known
