@@ -314,49 +314,68 @@ fn units_that_are_restarted_together_are_restarted_once() {
     assert_eq!(events.out.lines().count(), 2, "{events:?}");
 }
 
+/// Returns a configuration with a service, one that does not start by itself, and a third one.
+fn idle_and_not(value: &str, idle: &str) -> String {
+    format!(
+        "[async.web]\nscript = 'exec cat $W/never'\nenv.A = '{value}'\n\
+         [async.idle]\nscript = 'exec cat $W/never'\nautostart = {idle}\nenv.A = '{value}'\n\
+         [sync.main]\nscript = 'exec cat $W/never'\nrestart.max = {value}\n"
+    )
+}
+
+/// Returns the lines about units, without those about their keys.
+fn of_units(shown: &Ended) -> Vec<&str> {
+    shown
+        .out
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|it| !it.starts_with(' '))
+        .collect()
+}
+
 #[test]
 fn a_reload_says_of_no_unit_that_it_runs_on_if_it_does_not_run() {
-    let toml = |value: &str, max: u32| {
-        format!(
-            "[async.web]\nscript = 'exec cat $W/never'\nenv.A = '{value}'\n\
-             [async.app]\nscript = 'exec cat $W/never'\nrestart.max = {max}\n\
-             [async.idle]\nscript = 'exec cat $W/never'\nautostart = false\nenv.A = '{value}'\n\
-             [sync.main]\nscript = 'exec cat $W/never'\nrestart.max = {max}\n"
-        )
-    };
-    let it = Container::new(&toml("1", 1));
+    let it = Container::new(&idle_and_not("1", "false"));
     it.wait_for("");
-    it.trcctl("stop web app").status_is(0);
-    std::fs::write(it.running.path("trc.toml"), toml("2", 2)).unwrap();
-    let without_places = |shown: &Ended| -> Vec<String> {
-        shown
-            .out
-            .lines()
-            .take(8)
-            .filter(|line| line.contains(", ") || line.contains("settings"))
-            .map(str::to_owned)
-            .collect()
-    };
+    it.trcctl("stop web").status_is(0);
+    std::fs::write(it.running.path("trc.toml"), idle_and_not("2", "false")).unwrap();
     assert_eq!(
-        without_places(&it.trcctl("reload --dry-run")),
+        of_units(&it.trcctl("reload --dry-run")),
         [
             "async.web would get new settings",
-            "async.app would get new settings",
             "async.idle would get new settings",
             "sync.main would get new settings, and run on",
         ]
     );
     assert_eq!(
-        without_places(&it.trcctl("reload")),
+        of_units(&it.trcctl("reload")),
         [
             "async.web has new settings",
-            "async.app has new settings",
             "async.idle has new settings",
             "sync.main has new settings, and runs on",
         ]
     );
-    let status = it.trcctl("status").out;
-    assert_eq!(status.matches(" held ").count(), 2, "{status}");
+    assert!(it.trcctl("status web").out.contains(" held "));
+    it.trcctl("shutdown").status_is(0);
+}
+
+#[test]
+fn a_reload_tells_units_that_are_new_from_those_that_start_now() {
+    let it = Container::new(&idle_and_not("1", "false"));
+    it.wait_for("");
+    let more = "[async.new]\nautostart = false\nexec = 'true'\n[halt.bye]\nexec = 'true'\n";
+    let toml = idle_and_not("1", "true") + more;
+    std::fs::write(it.running.path("trc.toml"), toml).unwrap();
+    assert_eq!(
+        of_units(&it.trcctl("reload --dry-run")),
+        ["async.idle would start", "async.new is new", "halt.bye is new"]
+    );
+    assert_eq!(
+        of_units(&it.trcctl("reload")),
+        ["async.idle starts", "async.new is new", "halt.bye is new"]
+    );
+    std::fs::write(it.running.path("trc.toml"), idle_and_not("1", "true")).unwrap();
+    assert_eq!(of_units(&it.trcctl("reload")), ["async.new is gone", "halt.bye is gone"]);
     it.trcctl("shutdown").status_is(0);
 }
 

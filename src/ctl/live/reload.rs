@@ -48,7 +48,13 @@ fn text(plan: &Plan, dry_run: bool) -> String {
 
 fn line(step: &Step, dry_run: bool) -> String {
     let unit = step.unit.as_deref().unwrap_or("trc");
+    // A whole unit is new or gone, and has no changed keys.
+    let whole = step.because.iter().all(|because| because.key.is_empty());
     let does = match (step.does, dry_run) {
+        (Does::Apply, _) if whole && !step.runs => "is new",
+        (Does::Start, true) if !whole => "would start",
+        (Does::Start, false) if !whole => "starts",
+        (Does::Stop, _) if !step.runs => "is gone",
         (Does::Apply, true) if !step.runs => "would get new settings",
         (Does::Apply, false) if !step.runs => "has new settings",
         (Does::Apply, true) => "would get new settings, and run on",

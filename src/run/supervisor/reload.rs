@@ -126,10 +126,10 @@ impl Supervisor {
             (old.collect(), present.collect());
         let whole = |unit: &Unit, does, runs| {
             let does = match unit.stage {
-                Stage::Async | Stage::Sync => does,
                 Stage::Boot => Does::Nothing,
                 // They wait for their turn.
-                Stage::Test | Stage::Halt => Does::Apply,
+                Stage::Test | Stage::Halt if does == Does::Start => Does::Apply,
+                Stage::Async | Stage::Sync | Stage::Test | Stage::Halt => does,
             };
             let because = Because { key: String::new(), origin: unit.origin.to_string() };
             Step { unit: Some(unit.id()), does, runs, because: vec![because] }
