@@ -40,6 +40,15 @@ fn both_run_as_the_unit_would_in_what_trc_has_made_for_it() {
 }
 
 #[test]
+fn standard_output_belongs_to_the_command_alone_if_the_log_leaves_it_to_that() {
+    let toml = "[log]\nto = 'stderr'\n[sync.dump]\nexec = 'echo dumped'\n\
+                pre_start = 'echo before'\npost_stop = 'echo after'\n";
+    let outcome = Trc::toml(toml).run();
+    outcome.status(0).stderr_has("before\n").stderr_has("after\n");
+    assert_eq!(outcome.out(), "dumped\n");
+}
+
+#[test]
 fn a_pre_start_may_change_a_file_that_trc_has_written() {
     let toml = "wait = 'all'\n[sync.x]\nexec = ['cat', '${W}/file']\n\
                 files.'${W}/file' = { text = 'written' }\n\

@@ -145,7 +145,7 @@ impl Supervisor {
         }
         launch.inherited = graph.transparent.then(|| self.signals.inherited());
         let file = self.output_file(unit)?;
-        let pipes = self.streams(unit, &mut launch, true)?;
+        let pipes = self.streams(unit, &mut launch, hook.is_none())?;
         match (launch.owner(), unit.own_terminal()) {
             (Some((user, _)), Some(path)) => reopen::hand_over(user, path),
             (Some((user, _)), None) if launch.streams[0].is_none() => reopen::allow(user, 0),
