@@ -7,9 +7,9 @@
 //! Senders wait while the queue is full, so trc reads it even if nobody reads the log. `rights.rs`
 //! describes how trc avoids touching the descriptors that senders may pass.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, setsockopt, socket, sockopt,
 };
+use nix::sys::stat::{Mode, umask};
 
 use super::os::clock::now;
 use super::os::fd::is_ready;
@@ -51,7 +52,14 @@ impl Socket {
         let create = || socket(AddressFamily::Unix, SockType::Datagram, flags, None);
         let fd = create()?;
         setsockopt(&fd, sockopt::PassCred, &true)?;
-        match bind(fd.as_raw_fd(), &address) {
+        // Everybody may log. A chmod(2) could hit another file, if somebody has put a link there.
+        let bind_for_all = || {
+            let own = umask(Mode::from_bits_truncate(0o111));
+            let bound = bind(fd.as_raw_fd(), &address);
+            umask(own);
+            bound
+        };
+        match bind_for_all() {
             Err(Errno::EADDRINUSE) => {
                 if !fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
                     return Err(NoSocket::NotASocket);
@@ -67,14 +75,12 @@ impl Socket {
                         .raw_os_error()
                         .map_or(NoSocket::Taken, |errno| Errno::from_raw(errno).into())
                 })?;
-                bind(fd.as_raw_fd(), &address)?;
+                bind_for_all()?;
             }
             done => done?,
         }
-        // Everybody may log.
-        let open = fs::set_permissions(path, Permissions::from_mode(0o666));
-        let file = fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
-        let (Ok(()), Ok(file)) = (open, file) else { return Err(Errno::last().into()) };
+        let file = fs::symlink_metadata(path).map_err(|_| Errno::last())?;
+        let file = (file.dev(), file.ino());
         Ok(Self { fd: Guarded::new(fd), path: path.to_owned(), file, rests: None })
     }
 
