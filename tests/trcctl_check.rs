@@ -279,6 +279,13 @@ fn check_says_which_units_are_external() {
 }
 
 #[test]
+fn check_says_which_units_do_not_start_by_themselves() {
+    let case = Case::new().toml("[async.idle]\nexec = 'x'\nautostart = false");
+    let (_, says, _) = check(&case, &[]);
+    assert!(says.contains("toml:1:8  (autostart = false)\n"), "{says}");
+}
+
+#[test]
 fn check_says_which_units_run_on_a_schedule() {
     let case = Case::new().toml("[async.job]\nexec = 'x'\nschedule = '30  4 * * mon-fri'");
     let (_, says, _) = check(&case, &[]);

@@ -216,7 +216,8 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
             Some(when) => format!("  (runs on its schedule: {})", when.value),
             None => String::new(),
         };
-        _ = writeln!(out, "  {id:widest$}  {}{remark}", unit.origin);
+        let idle = if unit.autostart { "" } else { "  (autostart = false)" };
+        _ = writeln!(out, "  {id:widest$}  {}{remark}{idle}", unit.origin);
     }
     out.push_str(&left_out(&loaded.config));
     Ok(out)

@@ -254,7 +254,8 @@ fn waits_for(graph: &Graph, unit: UnitId, other: UnitId) -> bool {
 
 /// Returns the unit that a test point is about, or the test.
 fn unit_of(graph: &Graph, point: &str) -> Option<UnitId> {
-    let name = point.strip_suffix(".run").or_else(|| point.strip_suffix(".stop"));
+    let ends = [".run", ".stop", ".post_stop"];
+    let name = ends.iter().find_map(|end| point.strip_suffix(end));
     let name = name.unwrap_or(point);
     graph.ids().find(|id| graph.node(*id).unit.id() == name)
 }
