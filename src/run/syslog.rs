@@ -19,8 +19,6 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, umask};
 
-use super::os::clock::now;
-use super::os::fd::is_ready;
 use super::os::rights::{Guarded, Sender};
 use crate::words::NoSocket;
 
@@ -119,11 +117,15 @@ impl Socket {
     }
 
     /// Gets ready to read the last messages: does not rest any more, and waits for the child that
-    /// takes what a message carried, until `until` at the latest. Returns whether messages may be left.
-    pub(super) fn catch_up(&mut self, until: Instant) -> bool {
+    /// takes what a message carried, until `until` at the latest.
+    pub(super) fn catch_up(&mut self, until: Instant) {
         self.rests = None;
         self.fd.wait_for_taker(until);
-        is_ready(self.fd.as_fd()) && now() < until
+    }
+
+    /// Returns whether such a child is at work, so that nothing can be read.
+    pub(super) fn is_taken_from(&self) -> bool {
+        self.fd.is_taken_from()
     }
 
     /// Handles the exit of a child, which may have taken what a message carried.
@@ -147,6 +149,7 @@ mod tests {
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     use super::*;
+    use crate::run::os::clock::now;
 
     #[test]
     fn a_message_comes_with_its_sender() {

@@ -70,7 +70,7 @@ impl Supervisor {
     fn watch_syslog<'s>(&'s self, watch: &mut Watch<'s>) {
         let Some(syslog) = &self.syslog else { return };
         if let Some(fd) = syslog.socket.fd(watch.now) {
-            watch.input(fd, Call::Once(|it| it.read_syslog(AT_ONCE)));
+            watch.input(fd, Call::Once(|it| _ = it.read_syslog(AT_ONCE)));
         }
         watch.until(syslog.socket.deadline(watch.now));
     }
@@ -78,11 +78,13 @@ impl Supervisor {
     /// Reads the messages that have been sent until now, before a process is reaped: all of them if
     /// its exit is logged.
     pub(super) fn drain_syslog(&mut self, all: bool) {
-        self.read_syslog(if all { LAST } else { AT_ONCE });
+        _ = self.read_syslog(if all { LAST } else { AT_ONCE });
     }
 
-    fn read_syslog(&mut self, most: Most) {
-        let Some(mut syslog) = self.syslog.take() else { return };
+    /// Reads some messages, and returns their number.
+    fn read_syslog(&mut self, most: Most) -> usize {
+        let Some(mut syslog) = self.syslog.take() else { return 0 };
+        let mut read = 0;
         let journal = self.reporter.journal().clone();
         journal.with_scratch(LONGEST, |bytes| {
             let mut last = None;
@@ -93,6 +95,7 @@ impl Supervisor {
                 }
                 let message = syslog.socket.receive(bytes, now());
                 let Some((length, cut, sender)) = message else { break };
+                read += 1;
                 // Nobody else can get the number of a process while trc does not reap. A process that
                 // is not a child of trc can be another one by the next turn.
                 let known = last.filter(|(of, _)| *of == sender).map(|(_, unit)| unit);
@@ -106,6 +109,7 @@ impl Supervisor {
             }
         });
         self.syslog = Some(syslog);
+        read
     }
 
     /// Writes a message where the unit's output goes. Returns the number of its lines.
@@ -210,8 +214,18 @@ impl Supervisor {
     /// Writes the last messages, and removes the socket.
     pub(super) fn end_syslog(&mut self) {
         let until = now() + LAST_MESSAGES;
-        while self.syslog.as_mut().is_some_and(|syslog| syslog.socket.catch_up(until)) {
-            self.drain_syslog(true);
+        // A call may fail once, which does not mean that there is nothing.
+        let mut in_vain = 0;
+        while in_vain < 2
+            && let Some(syslog) = &mut self.syslog
+        {
+            syslog.socket.catch_up(until);
+            let is_taken_from = syslog.socket.is_taken_from();
+            let some = self.read_syslog(LAST) > 0;
+            if now() >= until {
+                break;
+            }
+            in_vain = if some || is_taken_from { 0 } else { in_vain + 1 };
         }
         self.syslog = None;
     }
