@@ -19,6 +19,7 @@ use nix::sys::socket::{
 };
 
 use super::os::private::{self, Owner};
+use super::os::rest::Rest;
 use super::os::rights::{Guarded, Head, Sender};
 use crate::engine::Notice;
 use crate::text::harmless;
@@ -40,8 +41,8 @@ pub(super) struct Socket {
     name: String,
     /// The path, unless the socket is in the abstract namespace.
     path: Option<PathBuf>,
-    /// The time until which the socket is not read.
-    rests: Option<Instant>,
+    /// After trc could not fork a child to take what a message carries.
+    rest: Rest,
     /// Whether trc has logged that somebody else writes to the socket.
     pub warned: bool,
 }
@@ -81,7 +82,7 @@ impl Socket {
             Some(path) => path.display().to_string(),
             None => in_the_abstract(fd.as_fd())?,
         };
-        Ok(Self { fd: Guarded::new(fd), name, path, rests: None, warned: false })
+        Ok(Self { fd: Guarded::new(fd), name, path, rest: Rest::new(REST), warned: false })
     }
 
     /// Lets the user of a unit and root send to the socket. `None` lets everybody, because a
@@ -99,18 +100,18 @@ impl Socket {
 
     /// Returns the descriptor to poll for input, unless the socket rests.
     pub(super) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
-        let rests = self.fd.is_taken_from() || self.rests.is_some_and(|until| until > now);
+        let rests = self.fd.is_taken_from() || self.rest.until(now).is_some();
         (!rests).then(|| self.fd.as_fd())
     }
 
     /// Returns the time at which the socket is polled again, if it rests.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        self.rests.filter(|until| *until > now)
+        self.rest.until(now)
     }
 
     /// Returns the next message, if one can be read now.
     pub(super) fn receive(&mut self, now: Instant) -> Option<Message> {
-        if self.rests.is_some_and(|until| until > now) {
+        if self.rest.until(now).is_some() {
             return None;
         }
         let mut bytes = [0; LONGEST];
@@ -118,7 +119,7 @@ impl Socket {
             Ok(head) => Some(Message::new(&head, &bytes)),
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Err(_) => {
-                self.rests = Some(now + REST);
+                self.rest.begin(now);
                 None
             }
         }

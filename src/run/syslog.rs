@@ -7,23 +7,21 @@
 //! Senders wait while the queue is full, so trc reads it even if nobody reads the log. `rights.rs`
 //! describes how trc avoids touching the descriptors that senders may pass.
 
-use std::fs;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, setsockopt, socket, sockopt,
-};
-use nix::sys::stat::{Mode, umask};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socket, sockopt};
 
+use super::os::place::Place;
+use super::os::rest::Rest;
 use super::os::rights::{Guarded, Sender};
 use crate::words::NoSocket;
 
 /// The longest message in bytes. trc reads only the first part of a longer one.
 pub(super) const LONGEST: usize = 64 * 1024;
+
 /// The time for which trc does not poll the socket if it cannot fork a child to take what a message
 /// carries.
 const REST: Duration = Duration::from_millis(200);
@@ -31,11 +29,9 @@ const REST: Duration = Duration::from_millis(200);
 /// The socket.
 pub(super) struct Socket {
     fd: Guarded,
-    path: PathBuf,
-    /// The file at the path, by its device and its inode.
-    file: (u64, u64),
-    /// The time until which the socket is not read.
-    rests: Option<Instant>,
+    _place: Place,
+    /// After trc could not fork a child to take what a message carries.
+    rest: Rest,
 }
 
 impl Socket {
@@ -45,52 +41,25 @@ impl Socket {
     /// # Errors
     /// Returns the reason why this is not possible.
     pub(super) fn new(path: &Path) -> Result<Self, NoSocket> {
-        let address = UnixAddr::new(path)?;
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        let create = || socket(AddressFamily::Unix, SockType::Datagram, flags, None);
-        let fd = create()?;
-        setsockopt(&fd, sockopt::PassCred, &true)?;
-        // Everybody may log. A chmod(2) could hit another file, if somebody has put a link there.
-        let bind_for_all = || {
-            let own = umask(Mode::from_bits_truncate(0o111));
-            let bound = bind(fd.as_raw_fd(), &address);
-            umask(own);
-            bound
+        let create = || {
+            let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+            setsockopt(&fd, sockopt::PassCred, &true)?;
+            Ok(fd)
         };
-        match bind_for_all() {
-            Err(Errno::EADDRINUSE) => {
-                if !fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
-                    return Err(NoSocket::NotASocket);
-                }
-                match connect(create()?.as_raw_fd(), &address) {
-                    Err(Errno::ECONNREFUSED | Errno::ENOENT) => {}
-                    // EPROTOTYPE: a socket for streams.
-                    Ok(()) | Err(_) => return Err(NoSocket::Taken),
-                }
-                // It may be mounted there, from the host.
-                fs::remove_file(path).map_err(|error| {
-                    error
-                        .raw_os_error()
-                        .map_or(NoSocket::Taken, |errno| Errno::from_raw(errno).into())
-                })?;
-                bind_for_all()?;
-            }
-            done => done?,
-        }
-        let file = fs::symlink_metadata(path).map_err(|_| Errno::last())?;
-        let file = (file.dev(), file.ino());
-        Ok(Self { fd: Guarded::new(fd), path: path.to_owned(), file, rests: None })
+        let (fd, place) = Place::take(path, create)?;
+        Ok(Self { fd: Guarded::new(fd), _place: place, rest: Rest::new(REST) })
     }
 
     /// Returns the descriptor to poll for input, unless the socket rests.
     pub(super) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
-        let rests = self.fd.is_taken_from() || self.rests.is_some_and(|until| until > now);
+        let rests = self.fd.is_taken_from() || self.rest.until(now).is_some();
         (!rests).then(|| self.fd.as_fd())
     }
 
     /// Returns the time at which the socket is polled again, if it rests.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        self.rests.filter(|until| *until > now)
+        self.rest.until(now)
     }
 
     /// Receives the next message, if one can be read now. Returns its length, whether it has more
@@ -100,7 +69,7 @@ impl Socket {
         into: &mut [u8],
         now: Instant,
     ) -> Option<(usize, bool, Sender)> {
-        if self.rests.is_some_and(|until| until > now) {
+        if self.rest.until(now).is_some() {
             return None;
         }
         match self.fd.receive(into) {
@@ -110,7 +79,7 @@ impl Socket {
             }
             Err(Errno::EAGAIN | Errno::EINTR) => None,
             Err(_) => {
-                self.rests = Some(now + REST);
+                self.rest.begin(now);
                 None
             }
         }
@@ -119,7 +88,7 @@ impl Socket {
     /// Gets ready to read the last messages: does not rest any more, and waits for the child that
     /// takes what a message carried, until `until` at the latest.
     pub(super) fn catch_up(&mut self, until: Instant) {
-        self.rests = None;
+        self.rest.end();
         self.fd.wait_for_taker(until);
     }
 
@@ -134,18 +103,9 @@ impl Socket {
     }
 }
 
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // Another program may have taken the place.
-        let own = |file: fs::Metadata| (file.dev(), file.ino()) == self.file;
-        if fs::symlink_metadata(&self.path).is_ok_and(own) {
-            _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::net::{UnixDatagram, UnixListener};
 
     use super::*;

@@ -1,18 +1,17 @@
 //! The listening socket.
 
-use std::fs::{self, Permissions};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, Shutdown, SockFlag, SockType, UnixAddr, accept4, bind, connect, listen,
-    shutdown, socket,
+    AddressFamily, Backlog, Shutdown, SockFlag, SockType, accept4, listen, shutdown, socket,
 };
 
+use crate::run::os::place::Place;
+use crate::run::os::rest::Rest;
 use crate::words::NoSocket;
 
 /// The number of connections that the kernel keeps until trc accepts them.
@@ -25,11 +24,9 @@ pub(crate) struct Listener {
     /// It stays open until the process exits, for its backlog may hold descriptors of clients, whose
     /// close can block. A process that exits does not wait for that (`run/os/rights.rs`).
     fd: ManuallyDrop<OwnedFd>,
-    path: PathBuf,
-    /// The file at the path, by its device and its inode.
-    file: (u64, u64),
-    /// The time until which trc accepts no connection.
-    rests: Option<Instant>,
+    _place: Place,
+    /// After trc had no descriptor or no memory for a connection.
+    rest: Rest,
 }
 
 impl Listener {
@@ -39,45 +36,26 @@ impl Listener {
     /// # Errors
     /// Returns the reason why this is not possible.
     pub(crate) fn new(path: &Path) -> Result<Self, NoSocket> {
-        let address = UnixAddr::new(path)?;
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-        // Until listen(2), a client is refused, as if it had come before trc created the socket. A name
-        // of its own until then would stay the socket's name in `ss` and in /proc/net/unix.
-        let create = || socket(AddressFamily::Unix, SockType::Stream, flags, None);
-        let fd = create()?;
-        match bind(fd.as_raw_fd(), &address) {
-            Err(Errno::EADDRINUSE) => {
-                if !fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
-                    return Err(NoSocket::NotASocket);
-                }
-                // EAGAIN: somebody listens, and has many clients.
-                match connect(create()?.as_raw_fd(), &address) {
-                    Err(Errno::ECONNREFUSED | Errno::ENOENT) => {}
-                    Ok(()) | Err(_) => return Err(NoSocket::Taken),
-                }
-                _ = fs::remove_file(path);
-                bind(fd.as_raw_fd(), &address)?;
-            }
-            done => done?,
-        }
         // Everybody may connect, because everybody may ask whether the run is healthy. What else a
-        // client may ask for depends on its user.
-        let open = fs::set_permissions(path, Permissions::from_mode(0o666));
-        let file = fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()));
-        let (Ok(()), Ok(file)) = (open, file) else { return Err(Errno::last().into()) };
+        // client may ask for depends on its user. Until listen(2), a client is refused, as if it had
+        // come before trc created the socket. A name of its own until then would stay the socket's name
+        // in `ss` and in /proc/net/unix.
+        let (fd, place) =
+            Place::take(path, || socket(AddressFamily::Unix, SockType::Stream, flags, None))?;
         listen(&fd, Backlog::new(BACKLOG)?)?;
         let fd = ManuallyDrop::new(fd);
-        Ok(Self { fd, path: path.to_owned(), file, rests: None })
+        Ok(Self { fd, _place: place, rest: Rest::new(REST) })
     }
 
     /// Returns the descriptor to poll for input, unless the socket rests.
     pub(crate) fn fd(&self, now: Instant) -> Option<BorrowedFd<'_>> {
-        self.rests.is_none_or(|until| until <= now).then(|| self.fd.as_fd())
+        self.rest.until(now).is_none().then(|| self.fd.as_fd())
     }
 
     /// Returns the time at which the socket is polled again, if it rests.
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
-        self.rests.filter(|until| *until > now)
+        self.rest.until(now)
     }
 
     /// Accepts a connection, if there is one.
@@ -88,7 +66,7 @@ impl Listener {
             Ok(fd) => Some(unsafe { OwnedFd::from_raw_fd(fd) }),
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ECONNABORTED) => None,
             Err(_) => {
-                self.rests = Some(now + REST);
+                self.rest.begin(now);
                 None
             }
         }
@@ -99,18 +77,15 @@ impl Drop for Listener {
     fn drop(&mut self) {
         // From here on, whoever connects is refused.
         _ = shutdown(self.fd.as_raw_fd(), Shutdown::Both);
-        // Another trc may have taken the place.
-        let own = |file: fs::Metadata| (file.dev(), file.ino()) == self.file;
-        if fs::symlink_metadata(&self.path).is_ok_and(own) {
-            _ = fs::remove_file(&self.path);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::IoSlice;
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::path::PathBuf;
 
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
