@@ -395,3 +395,21 @@ fn xtrace_in_shellopts_shows_the_scripts_commands_and_nothing_of_trcs() {
     outcome.status(0).stderr_lines(&[r"\++ x=1", r"\++ true 1"]);
     outcome.stderr_lacks("__trc_");
 }
+
+/// trc used to give a shell the wrong file in place of its prelude, if the number of one was that which
+/// another was to get.
+#[test]
+fn scripts_run_whatever_descriptors_trc_was_started_with() {
+    let counts: Vec<u32> = (0..40).collect();
+    table(&counts, ToString::to_string, |count| {
+        let mut open = String::new();
+        (0..*count).for_each(|number| writeln!(open, "exec {}</dev/null", 10 + number).unwrap());
+        let trc = Trc::with(&["-B", "say hi", "-F", "echo main ran"]).control();
+        let shell = trc.path("bin");
+        std::fs::create_dir(&shell).unwrap();
+        std::os::unix::fs::symlink("/bin/dash", shell.join("sh")).unwrap();
+        let trc = trc.wrap(&["bash", "-c", &format!("{open}export PATH=\"$0\"; exec \"$@\"")]);
+        let outcome = trc.wrap(&[shell.to_str().unwrap()]).run();
+        outcome.status(0).stdout_has("main ran\n").stderr_lacks("not found");
+    });
+}

@@ -34,6 +34,7 @@
 //!     handled, or terminate the child before it can report;
 //! 15. execve(2).
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_long};
 use std::mem::{self, MaybeUninit};
 use std::os::fd::RawFd;
@@ -58,8 +59,9 @@ pub(super) struct Orders {
     pub envp: Vec<*const c_char>,
     /// The variable of the environment that the child completes.
     pub own_pid: Option<OwnPid>,
-    /// The descriptors, with the numbers that they get.
-    pub moves: Vec<(RawFd, RawFd)>,
+    /// The descriptors, with the numbers that they get. The child notes here where it has moved each of
+    /// them meanwhile.
+    pub moves: Vec<(Cell<RawFd>, RawFd)>,
     /// The pipe on which the child reports a failure.
     pub report: RawFd,
     /// The pipe on which the child reports its layout, if it has one.
@@ -204,11 +206,13 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
     if !orders.moves.is_empty() {
         *report = RawFd::try_from(high(*report)?).unwrap_or(*report);
     }
+    for (from, _) in &orders.moves {
+        from.set(RawFd::try_from(high(from.get())?).unwrap_or(-1));
+    }
     for (from, to) in &orders.moves {
-        let moved = high(*from)?;
         // dup3(2) refuses to copy a descriptor to itself, which cannot happen here.
-        step(SpawnStage::Streams, libc::SYS_dup3, &[moved, fd(*to), 0])?;
-        step(SpawnStage::Streams, libc::SYS_close, &[moved])?;
+        step(SpawnStage::Streams, libc::SYS_dup3, &[fd(from.get()), fd(*to), 0])?;
+        step(SpawnStage::Streams, libc::SYS_close, &[fd(from.get())])?;
     }
 
     if let Some(umask) = launch.umask {
@@ -332,7 +336,7 @@ unsafe fn lay_out(layout: &Layout, orders: &Orders, laid: RawFd) -> Result<(), i
     // This may take long. If the child held the connections of trc's clients or the pipes of other
     // units meanwhile, nobody would see that trc has closed them.
     let kept: Vec<RawFd> =
-        orders.moves.iter().map(|(from, _)| *from).chain([orders.report, laid]).collect();
+        orders.moves.iter().map(|(from, _)| from.get()).chain([orders.report, laid]).collect();
     // SAFETY: the child never uses the others.
     unsafe { guard::close_all_but(&kept) };
     let made = signals::interruptibly(layout.stop, || layout.make());

@@ -6,6 +6,7 @@
 mod child;
 mod launch;
 
+use std::cell::Cell;
 use std::ffi::{CString, OsStr, c_char, c_void};
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -124,7 +125,8 @@ pub(crate) fn spawn(mut launch: Launch, pace: Pace) -> Result<Child, Failure> {
     let streams = std::mem::take(&mut launch.streams);
     let others = std::mem::take(&mut launch.descriptors);
     let moves = streams.iter().zip(0..).filter_map(|(fd, to)| Some((fd.as_ref()?.as_raw_fd(), to)));
-    let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to))).collect();
+    let moves = moves.chain(others.iter().map(|(fd, to)| (fd.as_raw_fd(), *to)));
+    let moves = moves.map(|(from, to)| (Cell::new(from), to)).collect();
     // A child that creates a session must not lead a process group before: setsid(2).
     let own_group = launch.own_group && !launch.leads_session();
     let own_pid = launch.listen_pid.then(OwnPid::new);
