@@ -116,7 +116,7 @@ keys! {
         /// container's `terminationMessagePath`; `false`: none
         termination: FalseOrPath = get(termination), "/dev/termination-log, if it exists", "false";
         /// trc reads [what programs send to syslog](logging.md#syslog), and logs it as output of
-        /// their units; a path is that of the socket, in place of `/dev/log`
+        /// their units; a path takes the place of `/dev/log`
         syslog: BooleanOrPath = get(syslog), "false", "true";
     }
 }
@@ -215,10 +215,10 @@ keys! {
         /// it](control.md#reload-a-unit); a string sets `reload.signal`
         reload: Short(RELOAD) = reload(), "", r#"{ signal = "SIGHUP" }"#;
         /// the command that runs before each start of the unit, [which waits for
-        /// it](restart.md#before-each-start-and-after-each-end); a string sets `pre_start.exec`
+        /// it](restart.md#before-each-start-and-after-each-exit); a string sets `pre_start.exec`
         pre_start: Short(PRE_START) = pre_start(), "", r#""shop migrate""#;
-        /// the command that runs after each end of the unit, [which sees how it
-        /// ended](restart.md#before-each-start-and-after-each-end); a string sets `post_stop.exec`
+        /// the command that runs after each exit of the unit, [which sees how it
+        /// exited](restart.md#before-each-start-and-after-each-exit); a string sets `post_stop.exec`
         post_stop: Short(POST_STOP) = post_stop(), "", r#""rm -f /run/web.lock""#;
         /// the signal that the kernel sends the unit's process if trc is killed and is not PID 1; if
         /// PID 1 is killed, all processes are killed anyway
@@ -450,8 +450,7 @@ keys! {
         tcp: Address => probe(http::address, Probe::Tcp), "", r#""127.0.0.1:5432""#;
         /// something accepts a connection to this Unix stream socket
         unix: Text => probe(path, Probe::Unix), "", r#""/run/app.sock""#;
-        /// a request, which is a GET unless you write `http.send`, gets an answer; a string sets
-        /// `http.url`
+        /// a GET request gets an answer; a string sets `http.url`
         http: Short(HTTP) => http_probe(), "", r#""http://127.0.0.1:8080/healthz""#;
         /// this command exits with 0; it runs as the unit's user, with the unit's environment
         exec: Words => exec_probe(), "", r#""pg_isready -q""#;
@@ -618,7 +617,7 @@ keys! {
             r#"["MTA running", "!/error|fail/"]"#;
         /// the same for standard error
         stderr: Patterns => many(pattern, Found::Stderr), "", r#""!error""#;
-        /// a request, which is a GET unless you write `http.send`, gets an answer; a string sets
+        /// a request gets an answer; it is a GET unless you write `http.send`; a string sets
         /// `http.url`
         http: Short(EXPECT_HTTP) => http_check(), "", r#""http://127.0.0.1:8080/healthz""#;
         /// something accepts a TCP connection at this address; a port alone means `localhost`
@@ -632,7 +631,7 @@ keys! {
         /// on the one that you write
         listening: Ports => many(port, State::Listening), "",
             r#"["25/tcp", "127.0.0.1:53/udp", "!23"]"#;
-        /// nothing else can be reached from outside; ports on the loopback do not count
+        /// no other ports can be reached from outside; ports on the loopback do not count
         listening_only: Ports => listening_only(), "", r#"["80/tcp", 443]"#;
         /// the unit whose processes listen on ports
         listener: Table(EXPECT_LISTENER) => listener(), "", "";
@@ -718,7 +717,7 @@ pub(crate) const EXPECT_HTTP: Keys = &[HTTP_KEYS, ANSWER_KEYS];
 
 keys! {
     ANSWER_KEYS, answer_keys(Answering) {
-        /// the request, unless it is a GET; a string sets `send.method`
+        /// what the request sends, if it is not a plain GET; a string sets `send.method`
         send: Short(EXPECT_SEND) = send(), "", r#""DELETE""#;
         /// trc follows up to 10 redirects, and checks the last answer
         follow: Boolean = get(boolean), "false", "true";
@@ -763,13 +762,14 @@ keys! {
         owner: Text = get(owner), "", r#""root:www-data""#;
         /// texts that the file must have
         contains: Patterns = some_of(pattern), "", r#""!$${""#;
-        /// its kind; all other keys are about the file that a link leads to
+        /// its type; `"symlink"` and `target` look at a link itself, and all other keys at the file
+        /// that it leads to
         type: OneOf(variants::<FileKind>) => file_kind(), "", r#""symlink""#;
-        /// where it leads as a symbolic link
+        /// the path in the symbolic link
         target: Text = get(wanted), "", r#""/usr/bin/python3""#;
         /// its size, or comparisons with it
         size: Sizes = some_of(size_of), "", r#"["> 0", "<= 10MB"]"#;
-        /// its SHA-256, which a child works out
+        /// its SHA-256 checksum
         sha256: Text = get(sha256), "",
             r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#;
         /// it was modified after another file, or no longer ago than this time
@@ -800,7 +800,7 @@ keys! {
             "`world-writable`, `setuid` and `setgid` without `max_size`", r#"["setuid", "no-owner"]"#;
         /// files and directories that are left out
         except: Texts = some_of(absolute), "", r#"["/usr/bin/su"]"#;
-        /// the most disk space that everything together takes
+        /// the most disk space that everything below the directory takes
         max_size: Size = get(size), "", r#""100MB""#;
     }
 }
@@ -809,9 +809,9 @@ pub(crate) const EXPECT_CERTIFICATE: Keys = &[CERTIFICATE_KEYS];
 
 keys! {
     CERTIFICATE_KEYS, certificate_keys(CertificateCheck) {
-        /// a file of certificates in the form of PEM
+        /// a file with certificates in PEM format
         path: Text = get(absolute), "", r#""/etc/ssl/web.pem""#;
-        /// how long each of them is still valid; days have the unit `d`
+        /// how long each of them must still be valid; `d` stands for days
         valid_for: Duration = get(long_time), "they are valid now", r#""30d""#;
     }
 }
@@ -837,7 +837,7 @@ keys! {
         name: Text = get(name), "", r#""www-data""#;
         /// whether there is such a user
         exists: Boolean = get(boolean), "true", "false";
-        /// its number
+        /// its user ID
         uid: Number = get(within(0..=u32::MAX)), "", "33";
         /// its primary group
         group: Id = get(id), "", r#""www-data""#;
@@ -858,9 +858,9 @@ keys! {
         name: Text = get(name), "", r#""ssl-cert""#;
         /// whether there is such a group
         exists: Boolean = get(boolean), "true", "false";
-        /// its number
+        /// its group ID
         gid: Number = get(within(0..=u32::MAX)), "", "101";
-        /// users that it lists as its members, or, with `!` in front, that it does not
+        /// users that it lists as its members, or, with `!` in front, that it does not list
         members: Names = some_of(listed), "", r#"["www-data", "!root"]"#;
     }
 }
@@ -921,7 +921,7 @@ pub(crate) const EXPECT_DURING: Keys = &[DURING_KEYS];
 
 keys! {
     DURING_KEYS, during_keys(test::DuringKeys) {
-        /// a GET request gets an answer, with the keys of `expect.http`; a string sets `http.url`
+        /// a request gets an answer, with the keys of `expect.http`; a string sets `http.url`
         http: Short(EXPECT_HTTP) = an_answer(), "", r#""http://127.0.0.1:8080/""#;
         /// something accepts a TCP connection
         tcp: Address = get(http::address), "", r#""127.0.0.1:5432""#;
