@@ -42,10 +42,10 @@ pub mod init {
 /// The entry points of `trcctl`.
 pub mod client {
     pub use crate::config::cli;
-    #[cfg(feature = "ctl")]
-    pub use crate::ctl::serve;
     pub use crate::ctl::test::namespace::Stage;
     pub use crate::ctl::{check, explain, live, test, verdict};
+    #[cfg(feature = "ctl")]
+    pub use crate::ctl::{graph, serve};
 }
 
 /// The code that the benchmarks measure.

@@ -51,6 +51,7 @@ mod timed_tests;
 mod trcctl_check;
 mod trcctl_exec;
 mod trcctl_explain;
+mod trcctl_graph;
 mod trcctl_image;
 mod trcctl_live;
 mod trcctl_series;

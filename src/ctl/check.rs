@@ -43,35 +43,16 @@ pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> 
         Some(root) => CommandLine { work_dir: Some(root.join("etc")), ..line.clone() },
         None => here(line),
     };
-    let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
-    let (loaded, diagnostics) = match loaded {
-        Ok(loaded) => {
-            let mut remarks = loaded.config.remarks.clone();
-            let path = environment.iter().find(|(name, _)| name == "PATH");
-            let path = path.map_or(OsStr::new(""), |(_, path)| path);
-            let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
-            let found = found.chain(scripts::remarks(&loaded, path));
-            let missing = root.iter().flat_map(|it| root::remarks(&loaded.config, environment, it));
-            let found = found.chain(missing);
-            remarks.extend(loaded.illustrate(found.collect()));
-            (Some(loaded), remarks)
-        }
-        Err(refused) => {
-            let cycles = Graph::cycles(&refused.understood.config);
-            (None, refused.beside(cycles))
-        }
-    };
-    let fails = |found: &Diagnostic| match found.severity {
-        Severity::Error => true,
-        Severity::Warning => options.strict,
-        Severity::Note => false,
-    };
-    let failed = diagnostics.iter().any(fails);
+    let (loaded, mut diagnostics) = examined(line, environment, root.as_ref());
+    let warns = diagnostics.iter().any(|found| found.severity == Severity::Warning);
     let listing = loaded.map(|loaded| listing(&loaded, line.bare || is_named(line)));
-    let (listing, diagnostics) = match listing {
-        Some(Err(nothing)) => (None, [diagnostics, vec![nothing]].concat()),
-        Some(Ok(listing)) => (Some(listing).filter(|_| !failed), diagnostics),
-        None => (None, diagnostics),
+    let listing = match listing {
+        Some(Err(nothing)) => {
+            diagnostics.push(nothing);
+            None
+        }
+        Some(Ok(listing)) => Some(listing).filter(|_| !(options.strict && warns)),
+        None => None,
     };
     let text = match options.format {
         Format::Text => {
@@ -83,6 +64,52 @@ pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> 
     // A reader that has gone away does not change the exit status.
     _ = std::io::stdout().lock().write_all(text.as_bytes());
     Ok(if listing.is_some() { 0 } else { status::CONFIG })
+}
+
+/// Loads a configuration that is correct, for a command that shows it. Otherwise prints the errors
+/// that `trcctl check` prints.
+#[cfg(feature = "ctl")]
+pub(super) fn correct(line: &CommandLine, environment: &Environment) -> Option<Loaded> {
+    let (loaded, diagnostics) = examined(line, environment, None);
+    let Some(loaded) = loaded else {
+        say(&diagnostics);
+        return None;
+    };
+    if let Err(nothing) = listing(&loaded, line.bare || is_named(line)) {
+        say(&[nothing]);
+        return None;
+    }
+    Some(loaded)
+}
+
+/// Loads a configuration with its tests, and returns what is wrong with it, and with an image. There is
+/// no configuration if there is an error.
+fn examined(
+    line: &CommandLine,
+    environment: &Environment,
+    root: Option<&Root>,
+) -> (Option<Loaded>, Vec<Diagnostic>) {
+    let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
+    let (loaded, diagnostics) = match loaded {
+        Ok(loaded) => {
+            let mut remarks = loaded.config.remarks.clone();
+            let path = environment.iter().find(|(name, _)| name == "PATH");
+            let path = path.map_or(OsStr::new(""), |(_, path)| path);
+            let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
+            let found = found.chain(scripts::remarks(&loaded, path));
+            let missing =
+                root.into_iter().flat_map(|it| root::remarks(&loaded.config, environment, it));
+            let found = found.chain(missing);
+            remarks.extend(loaded.illustrate(found.collect()));
+            (Some(loaded), remarks)
+        }
+        Err(refused) => {
+            let cycles = Graph::cycles(&refused.understood.config);
+            (None, refused.beside(cycles))
+        }
+    };
+    let failed = diagnostics.iter().any(|found| found.severity == Severity::Error);
+    (loaded.filter(|_| !failed), diagnostics)
 }
 
 /// Returns the reason why the trailing command cannot be a command: it is a directory or a file

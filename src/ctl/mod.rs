@@ -5,6 +5,8 @@ mod elf;
 mod endings;
 pub mod explain;
 mod found;
+#[cfg(feature = "ctl")]
+pub mod graph;
 mod here;
 pub mod live;
 mod root;

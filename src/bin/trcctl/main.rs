@@ -1,6 +1,7 @@
 //! trcctl: checks and tests the configuration of trc without a container, and asks a running trc.
 
 mod completions;
+mod graph;
 mod live;
 mod serve;
 
@@ -60,6 +61,7 @@ fn run() -> Result<u8, clap::Error> {
             let environment = std::env::vars_os().collect();
             explain::run(&line, &environment, &keys, arguments.get_flag("json")).map_err(wrong)
         }
+        Some(("graph", arguments)) => graph::run(arguments),
         Some(("test", arguments)) => {
             let wrong = |why| test_command().error(ErrorKind::ValueValidation, why);
             Ok(test::run(&test_request(arguments).map_err(wrong)?))
@@ -95,6 +97,7 @@ fn habit(mut error: clap::Error) -> clap::Error {
         ["down"] => "`trcctl stop` stops a unit",
         ["show" | "get" | "config"] => "`trcctl explain` shows where each value comes from",
         ["validate" | "lint"] => "`trcctl check` reports every error in the configuration",
+        ["tree" | "dot" | "plot" | "deps"] => "`trcctl graph` shows what waits for what",
         ["-i" | "-it"] => "`trcctl exec` always passes its standard input on: leave this out",
         ["--tail"] => "`trcctl logs -n 10` shows the last 10 lines",
         _ => return error,
@@ -113,6 +116,7 @@ fn program() -> Command {
             "Examples:\n  \
                trcctl check      Report every error in trc.toml and trc.d/\n  \
                trcctl explain    Show where each value comes from\n  \
+               trcctl graph      Show what waits for what\n  \
                trcctl test       Run all tests that these files declare\n  \
                trcctl test web   Run one test\n  \
                trcctl status     Show what runs, inside a container\n\n\
@@ -126,6 +130,7 @@ fn program() -> Command {
         .arg_required_else_help(true)
         .subcommand(check_command())
         .subcommand(explain_command())
+        .subcommand(graph::command())
         .subcommand(test_command())
         .subcommand(verdict_command())
         .subcommands(live::commands())
