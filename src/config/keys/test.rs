@@ -551,7 +551,8 @@ pub(super) fn allowed_port(node: &Node, environment: &Environment) -> Leaf<Liste
 /// Reads `USER` or `USER:GROUP`.
 pub(super) fn owner(node: &Node, environment: &Environment) -> Leaf<String> {
     let text = match &node.value {
-        Value::Integer(number, _) => number.to_string(),
+        Value::Integer(number, _) if *number >= 0 => number.to_string(),
+        Value::Integer(..) => String::new(),
         _ => leaf::text(node, environment)?,
     };
     let (user, group) = text.split_once(':').unwrap_or((&text, "-"));

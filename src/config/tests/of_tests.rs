@@ -450,6 +450,13 @@ fn what_is_wrong_with_a_test_is_said_in_production_too() {
                 "error trc.toml:4:94: `expect.file.newer_than`: expected an absolute path, or an age such as \"1h\" or \"30d\", found the string \"x\"",
             ],
         ),
+        // No file has this owner.
+        (
+            "[test.t.expect]\nfile = { path = '/a', owner = -1 }",
+            &[
+                "error trc.toml:2:31: `expect.file.owner`: expected an owner such as \"web\" or \"root:web\", found the integer -1",
+            ],
+        ),
         (
             "[test.t.expect]\nlistening_only = '!80'\nlistener = {}",
             &[
