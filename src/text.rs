@@ -47,3 +47,22 @@ fn unbounded(text: &str) -> Option<Duration> {
         }
     }
 }
+
+/// Returns Markdown with the texts of its links in place of the links.
+pub(crate) fn without_links(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        let link = after.split_once("](").filter(|(name, _)| !name.contains('['));
+        let link = link.and_then(|(name, rest)| Some((name, rest.split_once(')')?.1)));
+        out.push_str(before);
+        let Some((name, beyond)) = link else {
+            out.push('[');
+            rest = after;
+            continue;
+        };
+        out.push_str(name);
+        rest = beyond;
+    }
+    out + rest
+}

@@ -40,6 +40,7 @@ mod readme;
 mod resources;
 mod scarcity;
 mod schedule;
+mod schema;
 mod scripts;
 mod self_testing_images;
 mod selftest;

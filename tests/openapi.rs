@@ -15,7 +15,7 @@ use crate::control::{Asked, fetch};
 use crate::trcctl_exec::send;
 
 /// Lets a program of `tests/reports` read a text, and returns what it says.
-fn read(program: &str, args: &[&str], text: &str) -> Value {
+pub(crate) fn read(program: &str, args: &[&str], text: &str) -> Value {
     let tools = std::env::var_os("TRC_REPORT_TOOLS").expect("TRC_REPORT_TOOLS");
     let mut child = Command::new(PathBuf::from(tools).join("python/bin/python"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reports").join(program))

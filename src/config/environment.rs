@@ -139,7 +139,7 @@ pub(super) fn layer(
         };
         let kind = kind_at(&path);
         // `docker run -e` and Compose files unset a variable by setting it to nothing.
-        if value.is_empty() && !matches!(kind, Some(Kind::Text | Kind::Variable)) {
+        if value.is_empty() && !matches!(kind, Some(Kind::Text | Kind::Value | Kind::Variable)) {
             continue;
         }
         let Some(text) = value.to_str() else {

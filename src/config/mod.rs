@@ -31,6 +31,8 @@ pub(crate) mod probe;
 mod profiles;
 mod resolve;
 pub(crate) mod restart;
+#[cfg(feature = "ctl")]
+pub(crate) mod schema;
 pub(crate) mod settings;
 mod shared_files;
 mod size;

@@ -13,7 +13,7 @@ use crate::config::{
     Beaten, CommandLine, Effective, Environment, Key, Loaded, key_at, keys_in, load, nearest,
 };
 use crate::status;
-use crate::text::harmless;
+use crate::text::{harmless, without_links};
 
 /// The number of characters of a value that a line of the list has room for.
 const ROOM: usize = 48;
@@ -206,21 +206,7 @@ fn short(text: &str) -> String {
 
 /// Returns a text of the reference without the marks of Markdown.
 fn plain(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text.trim();
-    while let Some((before, after)) = rest.split_once('[') {
-        let link =
-            after.split_once("](").and_then(|(name, rest)| Some((name, rest.split_once(')')?.1)));
-        out.push_str(before);
-        let Some((name, beyond)) = link else {
-            out.push('[');
-            rest = after;
-            continue;
-        };
-        out.push_str(name);
-        rest = beyond;
-    }
-    (out + rest).replace('`', "")
+    without_links(text.trim()).replace('`', "")
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ pub mod graph;
 mod here;
 pub mod live;
 mod root;
+#[cfg(feature = "ctl")]
+pub mod schema;
 mod scripts;
 #[cfg(feature = "ctl")]
 pub mod serve;

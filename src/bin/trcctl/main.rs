@@ -3,6 +3,7 @@
 mod completions;
 mod graph;
 mod live;
+mod schema;
 mod serve;
 
 use std::ffi::{OsStr, OsString};
@@ -73,6 +74,7 @@ fn run() -> Result<u8, clap::Error> {
         }
         Some(("serve", arguments)) => Ok(serve::run(arguments)),
         Some(("completions", arguments)) => Ok(completions::run(arguments)),
+        Some(("schema", arguments)) => Ok(schema::run(arguments)),
         Some((name, arguments)) => {
             Ok(live::run(name, arguments).expect("clap demands one of the commands"))
         }
@@ -135,6 +137,7 @@ fn program() -> Command {
         .subcommand(verdict_command())
         .subcommands(live::commands())
         .subcommand(serve::command())
+        .subcommand(schema::command())
         .subcommand(completions::command())
 }
 
@@ -239,10 +242,10 @@ fn explain_command() -> Command {
         .after_help(
             "Without -w, DIR is the current directory if it has a trc.toml or a trc.d, otherwise /etc.\n\n\
              Examples:\n  \
-               trcctl explain                       List every key that is written\n  \
-               trcctl explain web                   List the keys of a unit\n  \
-               trcctl explain web.stop.timeout      Tell all about a key, also if it is not written\n  \
-               trcctl explain -c async.web.user=www Show what an override changes\n\n\
+               trcctl explain                         List every key that is written\n  \
+               trcctl explain web                     List the keys of a unit\n  \
+               trcctl explain web.stop.timeout        Tell all about a key, also if it is not written\n  \
+               trcctl explain -c async.web.user=www   Show what an override changes\n\n\
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong, or there is no such key\n  \

@@ -19,12 +19,26 @@ pub(crate) enum Kind {
     Condition,
     /// A span of time.
     Duration,
+    /// A span of time, which can be in days.
+    Age,
+    /// A path, or a span of time, which can be in days.
+    PathOrAge,
     /// One of these words.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
+    #[cfg_attr(not(any(test, feature = "ctl")), expect(dead_code, reason = "the reference has it"))]
     OneOf(fn() -> &'static [&'static str]),
+    /// The wait policy: one of these words, with or without `wait_` in front.
+    #[cfg_attr(not(any(test, feature = "ctl")), expect(dead_code, reason = "the reference has it"))]
+    Wait(fn() -> &'static [&'static str]),
+    /// One of these words, in capital or small letters.
+    #[cfg_attr(not(any(test, feature = "ctl")), expect(dead_code, reason = "the reference has it"))]
+    Level(fn() -> &'static [&'static str]),
     Signal,
     /// A name or a number.
     Id,
+    /// An array of names or numbers.
+    Ids,
+    /// An array of capabilities.
+    Capabilities,
     /// A file mode mask.
     Mode,
     /// The permissions of a file or a directory.
@@ -65,6 +79,8 @@ pub(crate) enum Kind {
     BooleanOrTexts,
     /// A host and a port, or a port.
     Address,
+    /// An array of addresses to listen on.
+    Addresses,
     /// HTTP status codes: a number, a string such as `"2xx"` or `"200-299"`, or an array.
     Codes,
     /// A time, or two times with `..` between them.
@@ -98,8 +114,10 @@ pub(crate) enum Kind {
     /// A size or a comparison with one, or an array of them.
     Sizes,
     /// An array of these words.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it"))]
+    #[cfg_attr(not(any(test, feature = "ctl")), expect(dead_code, reason = "the reference has it"))]
     Choices(fn() -> &'static [&'static str]),
+    /// What a single value has to be.
+    Value,
     /// A table of names and what the value of each has to be.
     Values,
     /// A table of names and texts.
@@ -293,8 +311,11 @@ impl Kind {
             Self::Text => "string".to_owned(),
             Self::Boolean => "boolean".to_owned(),
             Self::Condition => "boolean or comparison".to_owned(),
-            Self::Duration => "time".to_owned(),
-            Self::OneOf(variants) => words(variants()),
+            Self::Duration | Self::Age => "time".to_owned(),
+            Self::PathOrAge => "path or time".to_owned(),
+            Self::OneOf(variants) | Self::Wait(variants) | Self::Level(variants) => {
+                words(variants())
+            }
             Self::Choices(variants) => format!("array of {}", words(variants())),
             Self::Sizes => "size, comparison or array of them".to_owned(),
             Self::Signal => "signal".to_owned(),
@@ -305,6 +326,9 @@ impl Kind {
             Self::Files => "table of paths".to_owned(),
             Self::Words | Self::Patterns | Self::Names => "string or array of strings".to_owned(),
             Self::Texts => "array of strings".to_owned(),
+            Self::Ids => "array of names or numbers".to_owned(),
+            Self::Addresses => "array of addresses".to_owned(),
+            Self::Capabilities => "array of capabilities".to_owned(),
             Self::Instances => "number or array of strings".to_owned(),
             Self::Statuses => "number from 0 to 255, or array of them".to_owned(),
             Self::After => "array or table of units".to_owned(),
@@ -333,6 +357,7 @@ impl Kind {
             Self::Units | Self::Owners => "table of units".to_owned(),
             Self::Tests => "table of tests".to_owned(),
             Self::Headers | Self::Strings => "table of strings".to_owned(),
+            Self::Value => "string, number or boolean".to_owned(),
             Self::Values => "table of values".to_owned(),
             Self::Ports => "port, string or array of them".to_owned(),
         }
@@ -344,6 +369,9 @@ impl Kind {
             self,
             Self::Words
                 | Self::Texts
+                | Self::Ids
+                | Self::Addresses
+                | Self::Capabilities
                 | Self::Instances
                 | Self::BooleanOrTexts
                 | Self::Statuses
@@ -392,6 +420,11 @@ impl Kind {
                 | Self::Variable
                 | Self::Words
                 | Self::Texts
+                | Self::Ids
+                | Self::Addresses
+                | Self::Capabilities
+                | Self::PathOrAge
+                | Self::Value
                 | Self::Id
                 | Self::Patterns
                 | Self::Names

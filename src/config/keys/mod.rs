@@ -52,7 +52,7 @@ keys! {
     TOP_KEYS, top_keys(Config) {
         /// [when the run ends](../README.md#when-the-run-ends-and-with-which-status) by itself; you
         /// can also write `wait_any` and so on
-        wait: OneOf(variants::<WaitPolicy>) = get(wait), "any", r#""all""#;
+        wait: Wait(variants::<WaitPolicy>) = get(wait), "any", r#""all""#;
         /// the shell that runs scripts, with its options
         shell: Words = shell(), "the first of bash and sh", r#"["/bin/ash", "-c"]"#;
         /// how trc stops the run
@@ -102,7 +102,7 @@ pub(crate) const LOG: Keys = &[LOG_KEYS];
 keys! {
     LOG_KEYS, log_keys(Log) {
         /// the least important messages to log
-        level: OneOf(levels) = get(level),
+        level: Level(levels) = get(level),
             "info with a configuration file, otherwise warn", r#""debug""#;
         /// the format of log lines
         format: OneOf(variants::<LogFormat>) = get(choice::<LogFormat>), "trc", r#""json""#;
@@ -198,7 +198,7 @@ keys! {
         restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
         /// the addresses that trc [listens on for the unit](listen.md), also while it restarts; the
         /// unit gets the sockets as systemd passes them on
-        listen: Texts = list(listen), "", r#"["80", "/run/web.sock"]"#;
+        listen: Addresses = list(listen), "", r#"["80", "/run/web.sock"]"#;
         /// when to run the unit, [if it does not run all the time](schedule.md); a string sets
         /// `schedule.when`
         schedule: Short(SCHEDULE) = schedule(), "", r#"{ when = "@daily", overlap = "queue" }"#;
@@ -245,7 +245,7 @@ keys! {
         /// the group that the unit runs as
         group: Id = placed(id), "the user's own", r#""www-data""#;
         /// its supplementary groups
-        groups: Texts = list(id), "the user's own", r#"["ssl-cert"]"#;
+        groups: Ids = list(id), "the user's own", r#"["ssl-cert"]"#;
         /// its working directory
         cwd: Text = placed(path_template), "trc's own", r#""/srv""#;
         /// its file mode creation mask: `"022"` or `0o022`
@@ -265,7 +265,7 @@ keys! {
         /// set-uid programs and file capabilities give its processes no privileges
         no_new_privs: Boolean = get(boolean), "false", "true";
         /// the capabilities that it keeps, even if it runs as another user; `[]` means none
-        capabilities: Texts = list(capability), "trc's own", r#"["net_bind_service"]"#;
+        capabilities: Capabilities = list(capability), "trc's own", r#"["net_bind_service"]"#;
         /// its standard input
         stdin: Stdin = stdin(), "null for async units, otherwise inherit",
             r#"{ file = "/srv/input" }"#;
@@ -695,7 +695,7 @@ keys! {
         /// the container's root file system is read-only
         read_only_root: Boolean => one(boolean, State::ReadOnlyRoot), "", "true";
         /// the container has no capabilities but these
-        capabilities: Texts => no_others(), "", r#"["chown", "setuid", "setgid"]"#;
+        capabilities: Capabilities => no_others(), "", r#"["chown", "setuid", "setgid"]"#;
         /// the user ID of the container, which trc runs as
         uid: Number => one(within(0..=u32::MAX), State::Uid), "", "1000";
         /// a unit with a `schedule` that trc runs now; it must succeed, within `within` or the
@@ -759,21 +759,21 @@ keys! {
         /// its permission bits
         mode: Mode = get(permissions), "", r#""640""#;
         /// its owner: a user, or a user and a group
-        owner: Text = get(owner), "", r#""root:www-data""#;
+        owner: Id = get(owner), "", r#""root:www-data""#;
         /// texts that the file must have
         contains: Patterns = some_of(pattern), "", r#""!$${""#;
         /// its type; `"symlink"` and `target` look at a link itself, and all other keys at the file
         /// that it leads to
         type: OneOf(variants::<FileKind>) => file_kind(), "", r#""symlink""#;
         /// the path in the symbolic link
-        target: Text = get(wanted), "", r#""/usr/bin/python3""#;
+        target: Value = get(wanted), "", r#""/usr/bin/python3""#;
         /// its size, or comparisons with it
         size: Sizes = some_of(size_of), "", r#"["> 0", "<= 10MB"]"#;
         /// its SHA-256 checksum
         sha256: Text = get(sha256), "",
             r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#;
         /// it was modified after another file, or no longer ago than this time
-        newer_than: Text = get(newer_than), "", r#""1h""#;
+        newer_than: PathOrAge = get(newer_than), "", r#""1h""#;
     }
 }
 
@@ -812,7 +812,7 @@ keys! {
         /// a file with certificates in PEM format
         path: Text = get(absolute), "", r#""/etc/ssl/web.pem""#;
         /// how long each of them must still be valid; `d` stands for days
-        valid_for: Duration = get(long_time), "they are valid now", r#""30d""#;
+        valid_for: Age = get(long_time), "they are valid now", r#""30d""#;
     }
 }
 
@@ -876,7 +876,7 @@ keys! {
         /// the type of the file system
         type: Text => mount_type(), "", r#""tmpfs""#;
         /// what is mounted
-        source: Text = get(wanted), "", r#""/dev/sdb1""#;
+        source: Value = get(wanted), "", r#""/dev/sdb1""#;
         /// options that it has, or, with `!` in front, that it does not have
         options: Names = some_of(listed), "", r#"["ro", "noexec", "!suid"]"#;
     }

@@ -12,6 +12,8 @@ mod messages;
 mod of_tests;
 mod patterns;
 mod reference;
+#[cfg(feature = "ctl")]
+mod schema;
 mod supervision;
 mod units;
 mod variables;
@@ -75,7 +77,12 @@ impl Case {
     }
 
     fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
-        load(&self.line(), &self.environment).map_err(|refused| refused.diagnostics)
+        let loaded = load(&self.line(), &self.environment).map_err(|refused| refused.diagnostics);
+        #[cfg(feature = "ctl")]
+        if loaded.is_ok() {
+            schema::accepts(self);
+        }
+        loaded
     }
 
     #[track_caller]

@@ -28,18 +28,23 @@ fn the_reference_is_that_of_the_keys() {
     assert!(written == right, "{path} is stale; TRC_TEST_UPDATE=1 cargo test makes it anew");
 }
 
-/// Each example, alone in its table, causes no error.
-#[test]
-fn every_example_of_the_reference_can_be_written() {
-    let mut tried = 0;
-    for (place, keys) in [
+/// The tables that the reference has, with a place for each.
+pub(super) fn tables() -> [(&'static str, Keys); 6] {
+    [
         ("", TOP),
         ("sync.x", UNIT),
         ("test.x", TEST_OWN),
         ("signals.HUP", FORWARD),
         ("sync.x.dirs.'/a'", DIR),
         ("sync.x.files.'/a'", FILES),
-    ] {
+    ]
+}
+
+/// Each example, alone in its table, causes no error.
+#[test]
+fn every_example_of_the_reference_can_be_written() {
+    let mut tried = 0;
+    for (place, keys) in tables() {
         try_examples(place, keys, &mut tried);
     }
     assert!(tried > 70, "{tried}");
@@ -55,50 +60,56 @@ fn try_examples(place: &str, keys: Keys, tried: &mut usize) {
             assert_eq!(*example, "", "{path}");
             continue;
         }
-        // Only halt units have this key.
-        let path = if *name == "always" { path.replace("sync", "halt") } else { path };
-        // Only async units have these keys and those in them.
-        let of_async = path.contains(".schedule") || ["instances", "autostart"].contains(name);
-        let path = if of_async { path.replace("sync.x", "async.x") } else { path };
-        // The other keys that make the unit complete.
-        let others =
-            "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x', backup.exec = 'x' }";
-        let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
-            .into_iter()
-            .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
-            .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
-            .chain(["pre_start.exec = 'x'", "post_stop.exec = 'x'"])
-            .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
-            .chain(["ready.log.pattern = 'x'"])
-            .chain(["sync.x.exec = 'x'\nsync.x.files.'/a'.text = 'x'"])
-            .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
-            .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
-            .chain(["test.x.expect.log.contains = 'x'", "test.x.expect.env.set.x = 'x'"])
-            .chain(["test.x.expect.dns.name = 'a'", "test.x.expect.mount.path = '/a'"])
-            .chain(["test.x.expect.user_account.name = 'a'", "test.x.expect.tree.path = '/a'"])
-            .chain(["test.x.expect.certificate.path = '/a'", "test.x.expect.listener.ports = 1"])
-            .chain(["test.x.expect.listener.unit = 'web'"])
-            .chain(["test.x.expect.group_account.name = 'a'"])
-            .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
-            .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
-            .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
-            .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
-            .chain(["test.x.expect.after_stop.file.path = '/a'", "test.x.expect.holds = '1s'"])
-            .chain(["test.x.expect.restart = 'web'"])
-            .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.http.url = 'http://a'"])
-            .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.tcp = 1"])
-            .map(|line| match line.split_once('.') {
-                Some(("ready" | "health" | "reload" | "pre_start" | "post_stop", _)) => {
-                    format!("sync.x.exec = 'x'\nsync.x.{line}")
-                }
-                _ => line.to_owned(),
-            });
-        let of = |context: &str| format!("{context}\n{path} = {example}\n");
-        let mut texts = contexts.flat_map(|one| [of(&format!("{others}\n{one}")), of(&one)]);
-        let whole = |text: String| Case::new().toml(&text).errors().is_empty();
-        assert!(texts.any(whole), "{path} = {example} can't be written");
+        assert!(context(&path, name, example).is_some(), "{path} = {example} can't be written");
         *tried += 1;
     }
+}
+
+/// Returns the place of a key with this example, and the other lines that it needs.
+pub(super) fn context(path: &str, name: &str, example: &str) -> Option<(String, String)> {
+    // Only halt units have this key.
+    let path = if name == "always" { path.replace("sync", "halt") } else { path.to_owned() };
+    // Only async units have these keys and those in them.
+    let of_async = path.contains(".schedule") || ["instances", "autostart"].contains(&name);
+    let path = if of_async { path.replace("sync.x", "async.x") } else { path };
+    // The other keys that make the unit complete.
+    let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x', backup.exec = 'x' }";
+    let contexts = ["", "sync.x.exec = 'x'", "halt.x.exec = 'x'"]
+        .into_iter()
+        .chain(["ready.tcp = 1", "health.tcp = 1", "ready.http.url = 'http://a'"])
+        .chain(["health.http.url = 'http://a'", "reload.signal = 'HUP'"])
+        .chain(["pre_start.exec = 'x'", "post_stop.exec = 'x'"])
+        .chain(["async.x.exec = 'x'", "async.x.exec = 'x'\nasync.x.schedule.when = '@daily'"])
+        .chain(["ready.log.pattern = 'x'"])
+        .chain(["sync.x.exec = 'x'\nsync.x.files.'/a'.text = 'x'"])
+        .chain(["test.x.exec = 'x'", "test.x.expect.tcp = 1"])
+        .chain(["test.x.expect.http.url = 'http://a'", "test.x.expect.file.path = '/a'"])
+        .chain(["test.x.expect.log.contains = 'x'", "test.x.expect.env.set.x = 'x'"])
+        .chain(["test.x.expect.dns.name = 'a'", "test.x.expect.mount.path = '/a'"])
+        .chain(["test.x.expect.user_account.name = 'a'", "test.x.expect.tree.path = '/a'"])
+        .chain(["test.x.expect.certificate.path = '/a'", "test.x.expect.listener.ports = 1"])
+        .chain(["test.x.expect.listener.unit = 'web'"])
+        .chain(["test.x.expect.group_account.name = 'a'"])
+        .chain(["test.x.expect.fault = { unit = 'web', kill = 'KILL' }"])
+        .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
+        .chain(["test.x.expect.fault.unit = 'web'", "test.x.expect.fault.kill = 'HUP'"])
+        .chain(["test.x.expect.fault.unit = 'web'\ntest.x.expect.fault.kill = 'HUP'"])
+        .chain(["test.x.expect.after_stop.file.path = '/a'", "test.x.expect.holds = '1s'"])
+        .chain(["test.x.expect.restart = 'web'"])
+        .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.http.url = 'http://a'"])
+        .chain(["test.x.expect.restart = 'web'\ntest.x.expect.during.tcp = 1"])
+        .map(|line| match line.split_once('.') {
+            Some(("ready" | "health" | "reload" | "pre_start" | "post_stop", _)) => {
+                format!("sync.x.exec = 'x'\nsync.x.{line}")
+            }
+            _ => line.to_owned(),
+        });
+    let mut contexts = contexts.flat_map(|one| [format!("{others}\n{one}"), one]);
+    let whole = |context: &String| {
+        Case::new().toml(&format!("{context}\n{path} = {example}\n")).errors().is_empty()
+    };
+    let context = contexts.find(whole)?;
+    Some((path, context))
 }
 
 /// If a default can be written as a value, it has the same effect as leaving out the key.
