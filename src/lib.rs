@@ -45,7 +45,7 @@ pub mod client {
     pub use crate::ctl::test::namespace::Stage;
     pub use crate::ctl::{check, explain, live, test, verdict};
     #[cfg(feature = "ctl")]
-    pub use crate::ctl::{graph, schema, serve};
+    pub use crate::ctl::{graph, man, schema, serve};
 }
 
 /// The code that the benchmarks measure.

@@ -55,6 +55,7 @@ mod trcctl_explain;
 mod trcctl_graph;
 mod trcctl_image;
 mod trcctl_live;
+mod trcctl_man;
 mod trcctl_series;
 mod trcctl_serve;
 mod trcctl_test;

@@ -279,7 +279,9 @@ fn report(report: OsString) -> Result<OsString, &'static str> {
     testing::asked(&report).map(|_| report)
 }
 
-fn program() -> clap::Command {
+/// Returns the command line of `trc`.
+#[must_use]
+pub fn program() -> clap::Command {
     clap::Command::new("trc")
         .about(ABOUT)
         .override_usage("trc [OPTIONS] [--] [CMD…]")

@@ -9,6 +9,8 @@ mod found;
 pub mod graph;
 mod here;
 pub mod live;
+#[cfg(feature = "ctl")]
+pub mod man;
 mod root;
 #[cfg(feature = "ctl")]
 pub mod schema;

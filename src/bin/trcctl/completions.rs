@@ -71,6 +71,13 @@ pub(crate) fn goals() -> ArgValueCompleter {
     })
 }
 
+/// Completes these words.
+pub(crate) fn words(words: Vec<String>) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        candidates(typed, words.iter().map(CompletionCandidate::new))
+    })
+}
+
 /// Completes the names of signals.
 pub(crate) fn signals() -> ArgValueCompleter {
     const NAMES: [&str; 10] =

@@ -3,6 +3,7 @@
 mod completions;
 mod graph;
 mod live;
+mod man;
 mod schema;
 mod serve;
 
@@ -75,6 +76,7 @@ fn run() -> Result<u8, clap::Error> {
         Some(("serve", arguments)) => Ok(serve::run(arguments)),
         Some(("completions", arguments)) => Ok(completions::run(arguments)),
         Some(("schema", arguments)) => Ok(schema::run(arguments)),
+        Some(("man", arguments)) => man::run(program, arguments),
         Some((name, arguments)) => {
             Ok(live::run(name, arguments).expect("clap demands one of the commands"))
         }
@@ -110,7 +112,7 @@ fn habit(mut error: clap::Error) -> clap::Error {
 }
 
 fn program() -> Command {
-    Command::new("trcctl")
+    let program = Command::new("trcctl")
         .about(
             "Check a trc configuration, run its tests without a container, and ask a running trc",
         )
@@ -121,7 +123,8 @@ fn program() -> Command {
                trcctl graph      Show what waits for what\n  \
                trcctl test       Run all tests that these files declare\n  \
                trcctl test web   Run one test\n  \
-               trcctl status     Show what runs, inside a container\n\n\
+               trcctl status     Show what runs, inside a container\n  \
+               trcctl man logs   Print the manual page of a command\n\n\
              Run `trcctl COMMAND --help` for its options, more examples and its exit statuses.",
         )
         .version(env!("CARGO_PKG_VERSION"))
@@ -138,7 +141,8 @@ fn program() -> Command {
         .subcommands(live::commands())
         .subcommand(serve::command())
         .subcommand(schema::command())
-        .subcommand(completions::command())
+        .subcommand(completions::command());
+    man::with_command(program)
 }
 
 /// Returns the arguments of trc, with the default directory of trcctl in the help.
