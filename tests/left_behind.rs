@@ -50,7 +50,7 @@ fn a_daemon_that_a_service_became_is_stopped_before_the_next_start() {
         let outcome = running.finish();
         outcome.status(143).stdout_lacks("overlap").stderr_lacks("killing");
         outcome.stderr_lines(&[
-            r"<main/\d+\]: async\.web exited \(exitcode=0\) and left .*daemon\.py <pid=\d+> running; .*stay in the foreground",
+            r"<main/\d+\]: async\.web exited \(exitcode=0\) and left .*daemon\.py <pid=\d+> running; .*stay in the foreground, or, if it cannot, set pid_file",
         ]);
         let told = outcome.out().matches("daemon got TERM").count();
         assert_eq!(told, 3, "each daemon is told once:\n{}", outcome.out());
@@ -63,7 +63,7 @@ fn the_last_line_says_that_a_service_became_a_daemon() {
     let toml = "[async.web]\nexec = ['sh', '-c', 'cat $W/never & exit 0']\n";
     let outcome = Trc::toml(toml).run();
     outcome.status(143).stderr_has(
-        "async.web exited with 0, but it left processes running; configure the service to stay in the foreground",
+        "async.web exited with 0, but it left processes running; configure the service to stay in the foreground, or set pid_file",
     );
     outcome.stderr_lacks("oneshot");
 }

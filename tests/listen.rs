@@ -23,7 +23,7 @@ while True:
 ";
 
 /// A port that nobody uses.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

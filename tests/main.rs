@@ -34,6 +34,7 @@ mod notify;
 mod openapi;
 mod orphans;
 mod output;
+mod pid_file;
 mod policies;
 mod polite_probes;
 mod readme;

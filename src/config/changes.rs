@@ -58,7 +58,9 @@ impl Class {
             // Tests and halt units have not run yet.
             "test" | "halt" => Self::Live,
             _ if LIVE.contains(&key) => Self::Live,
-            _ if ["after", "before", "ready", "dirs", "pre_start"].contains(&key) => Self::Start,
+            _ if ["after", "before", "ready", "pid_file", "dirs", "pre_start"].contains(&key) => {
+                Self::Start
+            }
             _ => Self::Restart,
         }
     }

@@ -93,6 +93,7 @@ impl Layers {
             tree: &tree,
             diagnostics: noticed,
             disabled: false,
+            has_pid_file: false,
             testing: false,
             profiles: Profiles::read(environment::variable(&self.environment, profiles::VARIABLE)),
             only: &only,

@@ -64,6 +64,9 @@ pub(crate) enum Probe {
     Notify,
     /// The unit writes a newline to this descriptor: s6's notification-fd.
     Fd(i32),
+    /// The unit's `pid_file` names its main process. Every unit with a `pid_file` that has no probe
+    /// of its own has this one.
+    PidFile,
 }
 
 impl Probe {
@@ -71,7 +74,7 @@ impl Probe {
     #[must_use]
     pub(crate) fn is_told(&self) -> bool {
         match self {
-            Self::Log(_) | Self::Notify | Self::Fd(_) => true,
+            Self::Log(_) | Self::Notify | Self::Fd(_) | Self::PidFile => true,
             Self::Tcp(_) | Self::Unix(_) | Self::Http(_) | Self::Exec(_) | Self::File(_) => false,
         }
     }

@@ -343,6 +343,9 @@ pub(crate) struct Unit {
     pub ready: Option<Ready>,
     /// The health check.
     pub health: Option<Health>,
+    /// The file that names the main process, if the unit puts itself into the background. Such a
+    /// unit always has a `ready`.
+    pub pid_file: Option<Placed<PathBuf>>,
     /// The restart policy.
     pub restart: Restart,
     /// The addresses that trc listens on for the unit.
@@ -410,6 +413,7 @@ impl Unit {
             before: Vec::new(),
             ready: None,
             health: None,
+            pid_file: None,
             restart: Restart::NO,
             listen: Vec::new(),
             schedule: None,

@@ -65,6 +65,9 @@ pub(crate) enum Action {
     /// Attempt once to find out whether this unit is ready or healthy, and answer with `Probed`. A
     /// unit has at most one attempt for each purpose under way.
     Probe(UnitId, Purpose),
+    /// Look once whether this unit's `pid_file` names its main process, and answer with
+    /// `Notified` or `Unfound`.
+    Seek(UnitId),
     /// Abandon the attempts for this unit, without an answer.
     StopProbes(UnitId),
     /// Attempt once what a test expects, for this long at most, and answer with `Tried`.
@@ -217,6 +220,16 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// The time since its command was executed.
         after: Duration,
+    },
+    /// The main process of a unit with a `pid_file` is known.
+    MainProcess {
+        /// The unit.
+        unit: UnitId,
+        /// Its process.
+        pid: i32,
+        /// Whether this is the process that trc has started, because the unit stays in the
+        /// foreground.
+        foreground: bool,
     },
     /// A unit was not ready in time: it is stopped and has failed.
     NotReady {

@@ -18,6 +18,23 @@ pub(crate) enum Detail {
     Status(String),
     /// The unit has closed its notification descriptor without a newline.
     Closed,
+    /// The unit has put itself into the background, and its `pid_file` does not name its main process.
+    NotMain(NotMain),
     /// The unit has printed nothing to the standard output, in which trc looks for a line.
     Silent,
+}
+
+/// The reason why a `pid_file` does not name the main process of its unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum NotMain {
+    /// There is no such file.
+    Missing,
+    /// It cannot be read, for this reason.
+    Unreadable(String),
+    /// It is the one from before the start, which could not be removed.
+    OldFile,
+    /// It has no number of a process, or that of PID 1.
+    NoNumber,
+    /// It has the number of a process that is not alive, or not one of the unit.
+    Stranger(i32),
 }

@@ -60,8 +60,13 @@ impl Engine {
         // so.
         let obeyed = ladder.is_some() && raw == Ending::Signal(stop_signal).status();
         let well = if prepares { raw == 0 } else { node.succeeds_with(raw) };
-        let status = if obeyed || well { 0 } else { raw.max(1) };
-        let how = if prepares { How::PreStart(ending) } else { How::Process(ending) };
+        let lost = ladder.is_none() && self.is_lost(id, ending);
+        let status = if obeyed || well && !lost { 0 } else { raw.max(1) };
+        let how = match (prepares, lost) {
+            (true, _) => How::PreStart(ending),
+            (false, true) => How::Lost(id, ending),
+            (false, false) => How::Process(ending),
+        };
         if self.graph.testing {
             self.judge_stop(now, id, ending, ladder, status != 0);
         }
@@ -114,7 +119,7 @@ impl Engine {
         if self.graph.testing {
             self.judge_end(id, ended);
         }
-        let by_itself = matches!(how, How::Process(_) | How::PreStart(_));
+        let by_itself = matches!(how, How::Process(_) | How::Lost(..) | How::PreStart(_));
         if ended.failed() && !told && by_itself && self.goes_unsaid(id) {
             actions.push(Action::Tell(Fact::Failed { unit: id, ended }));
         }

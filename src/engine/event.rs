@@ -141,9 +141,14 @@ pub(crate) enum Notice {
     Reloading,
     /// The unit needs more time, this long from now on: `EXTEND_TIMEOUT_USEC=…`.
     Extend(Duration),
-    /// The unit has another main process: `MAINPID=…`. It is a live descendant of the unit, and
-    /// `Exited` tells of its exit.
+    /// The unit has another main process: `MAINPID=…`, or the one that its `pid_file` names. It is a
+    /// live descendant of the unit, and `Exited` tells of its exit.
     MainPid(i32),
+    /// The process that trc has started for a unit with a `pid_file` has exited with 0, or the
+    /// stand-in after it has exited: the unit goes on in the background. This is another live process
+    /// of it, which stands in for its main process until that is known. `Exited` tells of its exit
+    /// only if it is the last one.
+    StandIn(i32),
 }
 
 /// A violation of something that a test, which has passed, expects until everything has stopped.
@@ -250,6 +255,15 @@ pub(crate) enum Event {
         /// The outcome.
         outcome: Outcome,
         /// Why it did not pass.
+        why: Option<Detail>,
+    },
+    /// trc has looked at a unit's `pid_file` because of `Action::Seek`, and it does not name the
+    /// unit's main process. If it does, `Notified` tells of it.
+    Unfound {
+        /// The unit.
+        unit: UnitId,
+        /// Why not; `None` if that says nothing yet, because the process that trc has started still
+        /// runs.
         why: Option<Detail>,
     },
     /// A unit reported something about itself.

@@ -68,7 +68,8 @@ impl Engine {
         Some(match ended.how {
             How::Process(ending) if self.graph.node(id).succeeds_with(ending.status()) => 0,
             How::Process(ending) => ending.status().max(1),
-            How::PreStart(_)
+            How::Lost(..)
+            | How::PreStart(_)
             | How::Unprepared
             | How::NotStarted(..)
             | How::Blocked(_)

@@ -34,6 +34,7 @@ mod health;
 mod limits;
 mod own_reload;
 mod past;
+mod pid_file;
 mod policy;
 mod post_stop;
 mod reason;
@@ -58,7 +59,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 pub(crate) use action::{Action, Fact, Target, Told};
-pub(crate) use detail::Detail;
+pub(crate) use detail::{Detail, NotMain};
 pub(crate) use event::{
     Asker, Ending, Event, Late, Left, Notice, Outcome, Purpose, Sender, SpawnStage, Tick,
 };
@@ -311,6 +312,7 @@ impl Engine {
                 self.states[unit.0].learnt(why);
                 self.on_probed(now, unit, purpose, outcome, actions);
             }
+            Event::Unfound { unit, why } => self.on_unfound(now, unit, why),
             Event::Notified { unit, notice } => self.on_notified(now, unit, notice, actions),
             Event::Learnt { unit, why } => self.states[unit.0].learnt(why),
             Event::LeftoversGone { unit } => {

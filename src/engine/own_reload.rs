@@ -78,7 +78,7 @@ impl Engine {
         let unit = &self.graph.node(id).unit;
         let Some(reload) = &unit.reload else { return };
         let awaits = match unit.ready.as_ref().map(|ready| &ready.probe.value) {
-            None | Some(Probe::Log(_) | Probe::Fd(_)) => Awaits::Nothing,
+            None | Some(Probe::Log(_) | Probe::Fd(_) | Probe::PidFile) => Awaits::Nothing,
             Some(Probe::Notify) => Awaits::Reloading,
             Some(
                 Probe::Tcp(_) | Probe::Unix(_) | Probe::Http(_) | Probe::Exec(_) | Probe::File(_),

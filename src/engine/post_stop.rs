@@ -125,8 +125,9 @@ impl Engine {
         match how {
             How::PreStart(_) | How::Unprepared => EndReason::PreStart,
             How::NotStarted(..) => EndReason::NotStarted,
-            How::Process(Ending::Signal(_)) => EndReason::Killed,
+            How::Process(Ending::Signal(_)) | How::Lost(_, Ending::Signal(_)) => EndReason::Killed,
             How::Process(Ending::Code(_))
+            | How::Lost(_, Ending::Code(_))
             | How::Blocked(_)
             | How::Unkillable
             | How::NotReady

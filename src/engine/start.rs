@@ -243,6 +243,7 @@ impl Engine {
                 Some(How::Blocked(next)) => Some(next),
                 Some(
                     How::Process(_)
+                    | How::Lost(..)
                     | How::NotStarted(..)
                     | How::PreStart(_)
                     | How::Unprepared

@@ -118,7 +118,7 @@ impl Engine {
         }
     }
 
-    fn send_stop_signal(&self, id: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn send_stop_signal(&self, id: UnitId, actions: &mut Vec<Action>) {
         let (signal, to) = self.stops_by(id);
         let target = match to {
             StopTo::Process => Target::Process(id),

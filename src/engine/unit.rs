@@ -52,6 +52,9 @@
 //! - The main process exits while the stop command runs: the unit has exited, and the command has
 //!   the rest of the stop timeout.
 //! - The main process hands over to another (`MAINPID=`): the phase stays, and its process changes.
+//! - The main process of a unit with a `pid_file` exits with 0, which puts the unit into the
+//!   background: the phase stays, and another process of the unit stands in for its main process
+//!   until the file names that (`Sought`). The unit is not ready before.
 //! - A unit asks for more time (`EXTEND_TIMEOUT_USEC=`): the phase stays, and its deadlines move.
 //! - Somebody asks for a stop or a restart while a fork is under way (`Starting` without a
 //!   process): the unit is told to stop as soon as it has a process. If the unit is `Stopping`, for
@@ -224,6 +227,9 @@ impl Verdict {
 pub(crate) enum How {
     /// Its process exited.
     Process(Ending),
+    /// It, the unit itself, put itself into the background, and its last process exited like this
+    /// before its `pid_file` named one.
+    Lost(UnitId, Ending),
     /// It could not be started.
     NotStarted(SpawnStage, Option<Errno>),
     /// Its `pre_start` failed, or was stopped.
@@ -333,6 +339,8 @@ pub(super) struct Watch {
     pub wait: Duration,
     /// Whether an attempt to find out whether it is ready is under way.
     pub trying: bool,
+    /// The search for its main process, until that is known, if it has a `pid_file`.
+    pub sought: Option<Sought>,
     /// When the next health check is due, or by when the unit has to report its health by itself.
     pub next_health: Option<Tick>,
     /// Whether it has reported that it is about to exit, so that its health does not matter any
@@ -346,6 +354,20 @@ pub(super) struct Watch {
     pub run_until: Option<Tick>,
     /// In test mode: whether it has been up for a while.
     pub calm: Calm,
+}
+
+/// The search for the main process of a unit with a `pid_file`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sought {
+    /// When the next look at the file is due; `None` while one is under way.
+    pub next: Option<Tick>,
+    /// The wait after that.
+    pub wait: Duration,
+    /// Whether the process that trc has started has put the unit into the background and has
+    /// exited, so that another one stands in for its main process.
+    pub background: bool,
+    /// Whether the unit is ready but for that.
+    pub shown: bool,
 }
 
 /// A reload of the unit's own that is under way.
@@ -402,7 +424,9 @@ impl Watch {
             Calm::At(calm_at) => Some(calm_at),
             Calm::No | Calm::Yes => None,
         };
-        let all = [self.ready_by, self.next_ready, self.next_health, self.run_until, calm_at];
+        let seek_at = self.sought.and_then(|sought| sought.next);
+        let all =
+            [self.ready_by, self.next_ready, seek_at, self.next_health, self.run_until, calm_at];
         all.into_iter().flatten().min()
     }
 }

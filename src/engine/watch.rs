@@ -1,8 +1,8 @@
 //! Readiness, health, and the time limits of units.
 
-use super::unit::{Calm, Phase, Verdict};
+use super::unit::{Calm, Phase, Sought, Verdict};
 use super::{Action, Cause, Engine, Fact, How, Notice, Outcome, Purpose, Tick, limits};
-use crate::config::{Stage, Then};
+use crate::config::{Probe, Stage, Then};
 use crate::graph::UnitId;
 use crate::status;
 
@@ -18,6 +18,10 @@ impl Engine {
         if let Some(ready) = &unit.ready {
             watch.ready_by = Some(now + ready.within);
             watch.wait = limits::FIRST_TRY.min(ready.every);
+            if unit.pid_file.is_some() {
+                let shown = ready.probe.value == Probe::PidFile;
+                watch.sought = Some(Sought::new(now, watch.wait, shown));
+            }
             if !ready.probe.value.is_told() {
                 self.try_ready(id, actions);
             }
@@ -56,7 +60,7 @@ impl Engine {
     }
 
     /// Returns whether a unit is watched: it runs, and is not about to be stopped.
-    pub(super) fn is_watched(&self, id: UnitId) -> bool {
+    pub(crate) fn is_watched(&self, id: UnitId) -> bool {
         let state = &self.states[id.0];
         matches!(state.phase(), Phase::Running { .. } | Phase::Watching) && state.verdict.is_none()
     }
@@ -108,10 +112,9 @@ impl Engine {
         notice: Notice,
         actions: &mut Vec<Action>,
     ) {
-        if let (Notice::MainPid(other), Phase::Running { pid } | Phase::Stopping { pid, .. }) =
-            (notice, self.states[id.0].details())
-        {
-            *pid = other;
+        let before = self.states[id.0].pid();
+        if let Notice::MainPid(other) | Notice::StandIn(other) = notice {
+            self.has_main(id, other, notice, actions);
         }
         if let Notice::Extend(time) = notice {
             self.states[id.0].extend(now + time);
@@ -139,13 +142,19 @@ impl Engine {
             }
             // The unit keeps serving meanwhile.
             Notice::Reloading => self.says_of_reload(id, notice),
-            Notice::Extend(_) | Notice::MainPid(_) => {}
+            Notice::MainPid(pid) => self.found_main(now, id, (pid, before), actions),
+            Notice::StandIn(_) => self.goes_on(id, actions),
+            Notice::Extend(_) => {}
         }
     }
 
-    fn became_ready(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+    pub(super) fn became_ready(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
         let state = &mut self.states[id.0];
         let watch = &mut state.watch;
+        if let Some(sought) = &mut watch.sought {
+            (sought.shown, watch.next_ready) = (true, None);
+            return;
+        }
         // A unit sends READY=1 again after a reload.
         if watch.ready_by.take().is_none() {
             return;
@@ -211,7 +220,11 @@ impl Engine {
         }
         let told = self.graph.node(id).unit.health.as_ref();
         let told = told.is_some_and(|health| health.probe.value.is_told());
-        if due(watch.ready_by) {
+        if due(watch.ready_by)
+            && watch.sought.is_some_and(|sought| sought.shown && !sought.background)
+        {
+            self.stays(now, id, actions);
+        } else if due(watch.ready_by) {
             let why = self.states[id.0].known.clone();
             actions.push(Action::Tell(Fact::NotReady { unit: id, why }));
             if self.graph.node(id).is_outside() {
@@ -227,6 +240,11 @@ impl Engine {
             if due(watch.next_ready) {
                 self.states[id.0].watch.next_ready = None;
                 self.try_ready(id, actions);
+            }
+            if let Some(sought) = &mut self.states[id.0].watch.sought
+                && sought.next.take_if(|next| *next <= now).is_some()
+            {
+                actions.push(Action::Seek(id));
             }
             if due(watch.next_health) && told {
                 self.begin_health(now, id);

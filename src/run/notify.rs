@@ -178,10 +178,7 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
             const YEAR: Duration = Duration::from_hours(24 * 365);
             Notice::Extend(Duration::from_micros(number(micros)?).min(YEAR))
         }
-        ("MAINPID", pid) => {
-            let pid = i32::try_from(number(pid)?).ok();
-            Notice::MainPid(pid.filter(|pid| *pid > 1)?)
-        }
+        ("MAINPID", pid) => Notice::MainPid(main_pid(pid)?),
         ("STATUS", status) => {
             return Some(Field::Status(harmless(status).chars().take(STATUS).collect()));
         }
@@ -194,6 +191,11 @@ fn field((name, value): (&str, &str)) -> Option<Field> {
         }
         _ => return None,
     }))
+}
+
+/// Parses the number of a process that may be the main process of a unit: not PID 1.
+pub(super) fn main_pid(text: &str) -> Option<i32> {
+    i32::try_from(number(text)?).ok().filter(|pid| *pid > 1)
 }
 
 /// Parses a number that consists of digits only.

@@ -10,7 +10,7 @@ use super::plan::{
     Stray, is_for_the_foreground,
 };
 use super::world::{Happening, Other, Process, World};
-use crate::engine::{Action, Ending, Event, SpawnStage, Target, Told};
+use crate::engine::{Action, Ending, Event, Fact, SpawnStage, Target, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -31,7 +31,10 @@ impl World<'_> {
             }
             Action::Signal(Target::Rest(id, told), signal) => {
                 let unit = self.built.unit(*id);
-                if *told == Told::Nobody {
+                // A daemon that stands in since a moment has had no signal.
+                let main = self.slots[unit].main;
+                let untold = main.is_some_and(|main| main.behind.is_some() && !main.told);
+                if *told == Told::Nobody || untold {
                     self.send(unit, *signal);
                 }
                 let escaped = self.slots[unit].left.is_some_and(|left| left.stray.session);
@@ -64,6 +67,7 @@ impl World<'_> {
                 self.slots[self.built.unit(*id)].reload_command = None;
             }
             Action::Probe(id, purpose) => self.probe(self.built.unit(*id), *purpose),
+            Action::Seek(id) => self.seek(self.built.unit(*id)),
             Action::StopProbes(id) => self.slots[self.built.unit(*id)].tries = [None; 2],
             Action::Settle => self.settle(),
             Action::Sweep(signal) => self.sweep(*signal),
@@ -71,6 +75,9 @@ impl World<'_> {
             Action::Try(id, limit) => self.try_test(self.built.unit(*id), *limit),
             Action::Inspect => self.inspect(),
             Action::Remains => self.look_at_remains(),
+            Action::Tell(Fact::MainProcess { unit, .. }) => {
+                self.knows_main(self.built.unit(*unit));
+            }
             Action::TakeOver
             | Action::Reopen
             | Action::Reload(_)
@@ -107,6 +114,8 @@ impl World<'_> {
         self.slots[unit].main = Some(Process {
             pid,
             pre: false,
+            behind: None,
+            known: false,
             executed: false,
             stopped: false,
             pending: None,
@@ -139,6 +148,8 @@ impl World<'_> {
         self.slots[unit].main = Some(Process {
             pid,
             pre: true,
+            behind: None,
+            known: false,
             executed: false,
             stopped: false,
             pending: None,

@@ -4,7 +4,7 @@
 //! - `plan`, and `drill` for test runs: the configuration, and what the world will do.
 //! - `generate`: makes a plan from a seed.
 //! - `build`: the meaning of a plan for the engine, and, worked out independently, for the witness.
-//! - `world`, `kernel`, `speak`, `tries`: everything that happens around trc. If a real kernel
+//! - `world`, `kernel`, `speak`, `background`, `tries`: everything that happens around trc. If a real kernel
 //!   could do one thing or another, chance decides.
 //! - `witness`: the rules that must hold, and the right exit status, from a record of its own.
 //! - `life`: the engine between these two.
@@ -20,6 +20,7 @@
 //!
 //! `TRC_SIM_LIVES` sets the number of lives, and `TRC_SIM_SEED` tells one of them.
 
+mod background;
 mod build;
 mod drill;
 mod generate;

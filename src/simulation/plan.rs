@@ -143,7 +143,9 @@ pub(super) struct Unit {
     pub post_stop: Option<PostStop>,
     /// Whether it is an external unit.
     pub outside: bool,
+    /// What has to be there if the unit has a `pid_file`.
     pub ready: Option<Ready>,
+    pub pid_file: Option<PidFile>,
     pub health: Option<Health>,
     pub restart: Restart,
     pub max_runtime: Option<Ms>,
@@ -198,6 +200,20 @@ pub(super) struct Ready {
     pub told: bool,
     pub every: Ms,
     pub within: Ms,
+}
+
+/// `pid_file`. The process that the unit leaves is its daemon, if it exits with 0 itself.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct PidFile {
+    /// Whether the unit is ready as soon as the file names its main process. Then `ready` has only its
+    /// times.
+    pub alone: bool,
+    /// When the file names the process that trc has started, counted from its execution.
+    pub early: Option<Ms>,
+    /// When the file names the daemon, counted from the exit of that process; `None` if never.
+    pub late: Option<Ms>,
+    /// When the daemon exits by itself, counted from then, and how.
+    pub ends: Option<(Ms, Ending)>,
 }
 
 /// `reload`.
@@ -380,6 +396,7 @@ impl Unit {
             post_stop: None,
             outside: false,
             ready: None,
+            pid_file: None,
             health: None,
             restart: Restart {
                 when: When::No,
@@ -418,6 +435,11 @@ impl Unit {
     /// Returns whether wait policies count it.
     pub(super) fn counts(&self) -> bool {
         matches!(self.stage, Stage::Async | Stage::Sync) && !self.outside
+    }
+
+    /// Returns whether it says by itself that it is ready.
+    pub(super) fn says_ready(&self) -> bool {
+        self.ready.is_some_and(|ready| ready.told) && self.pid_file.is_none_or(|file| !file.alone)
     }
 
     /// Returns whether it has any probes.

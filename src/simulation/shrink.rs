@@ -4,8 +4,8 @@ use super::drill::{Drill, Test};
 use super::life;
 use super::mutant::Mutant;
 use super::plan::{
-    Child, Plan, PostRuns, PreRuns, Renewal, Reply, Rule, Settling, Start, StopCommand, Unit,
-    Within,
+    Child, PidFile, Plan, PostRuns, PreRuns, Renewal, Reply, Rule, Settling, Start, StopCommand,
+    Unit, Within,
 };
 use super::witness::Broken;
 use crate::config::{Stage, WaitPolicy};
@@ -175,9 +175,19 @@ fn simplify(mut of: impl FnMut(&dyn Fn(&mut Unit)), plain: &Unit) {
         }
     });
     of(&|unit| {
-        // An external unit needs a readiness check.
-        if !unit.outside {
+        // Some units need a readiness check.
+        if !unit.outside && unit.pid_file.is_none() {
             unit.ready = None;
+        }
+    });
+    of(&|unit| {
+        if unit.pid_file.take().is_some_and(|file| file.alone) {
+            unit.ready = None;
+        }
+    });
+    of(&|unit| {
+        if let Some(file) = &mut unit.pid_file {
+            *file = PidFile { early: None, late: Some(0), ends: None, ..*file };
         }
     });
     of(&|unit| unit.health = None);

@@ -8,9 +8,7 @@ impl World<'_> {
     /// Schedules the notifications of a process whose command has been executed.
     pub(super) fn begins_to_speak(&mut self, unit: usize, pid: i32) {
         let (plan, child) = (&self.plan.units[unit], self.child(unit));
-        if let (Some(after), Some(ready)) = (child.ready, plan.ready)
-            && ready.told
-        {
+        if let Some(after) = child.ready.filter(|_| plan.says_ready()) {
             self.later(after, Happening::IsReady(unit, pid));
         }
         if plan.health.is_some_and(|health| health.told) {
@@ -39,7 +37,7 @@ impl World<'_> {
         if let Some(time) = extends.filter(|_| self.plan.units[unit].is_probed()) {
             self.says(unit, pid, Notice::Extend(ms(time)));
         }
-        let told = self.plan.units[unit].ready.is_some_and(|ready| ready.told);
+        let told = self.plan.units[unit].says_ready();
         if told {
             self.says(unit, pid, Notice::Reloading);
         }

@@ -66,6 +66,7 @@ pub(super) fn event(event: &Event, built: &Built) -> String {
         }
         Event::OomKilled => "the OOM killer kills a process".to_owned(),
         Event::Learnt { unit, why } => format!("{}: {why:?} is known", of(unit)),
+        Event::Unfound { unit, .. } => format!("the file of {} is of no use yet", of(unit)),
         Event::Notified { unit, notice } => format!("{} says {notice:?}", of(unit)),
         Event::Paused { unit } => format!("{} is paused", of(unit)),
         Event::Signal { signal, sender } => match sender.asker.unit {
@@ -114,6 +115,7 @@ pub(super) fn action(action: &Action, built: &Built) -> String {
             format!("kill the command of the reload of {}", of(id))
         }
         Action::Probe(id, purpose) => format!("attempt for {}: {purpose:?}", of(id)),
+        Action::Seek(id) => format!("look at the file of {}", of(id)),
         Action::StopProbes(id) => format!("no more attempts of {}", of(id)),
         Action::Try(id, limit) => format!("attempt of {} for {limit:?}", of(id)),
         Action::Inspect => "look for zombies".to_owned(),

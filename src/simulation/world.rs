@@ -20,6 +20,10 @@ pub(super) struct Process {
     pub pid: i32,
     /// Whether it is the process of the unit's `pre_start`.
     pub pre: bool,
+    /// If it is a daemon that the process before it has left: when that exited.
+    pub behind: Option<Tick>,
+    /// Whether trc knows that it is the main process, if the unit has a `pid_file`.
+    pub known: bool,
     /// Whether it has executed its command.
     pub executed: bool,
     /// Whether it is suspended, and the signal that waits for SIGCONT.
@@ -394,6 +398,9 @@ impl<'a> World<'a> {
             if let Some(main) = self.main(unit, pid) {
                 main.pending.get_or_insert(Signal::STOP);
             }
+            return;
+        }
+        if self.goes_behind(unit, main, ending) {
             return;
         }
         self.slots[unit].main = None;

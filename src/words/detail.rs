@@ -1,7 +1,7 @@
 //! Details about the state of a unit.
 
-use crate::config::{LogLine, Probe};
-use crate::engine::{Detail, Purpose};
+use crate::config::{LogLine, Probe, shown};
+use crate::engine::{Detail, NotMain, Purpose};
 use crate::graph::{Graph, UnitId};
 
 /// Returns a detail in words, about a unit that the sentence has named.
@@ -18,11 +18,28 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
         }
         Detail::NotRoot => "trc is not root, and only root can do that".to_owned(),
         Detail::Status(status) => format!("it last said: {status}"),
+        Detail::NotMain(why) => {
+            let file = pid_file(graph, id);
+            let why = match why {
+                NotMain::Missing => ", which does not exist".to_owned(),
+                NotMain::Unreadable(why) => format!(": {why}"),
+                NotMain::OldFile => ", which is as old as before its start".to_owned(),
+                NotMain::NoNumber => ", which has no process ID in it".to_owned(),
+                NotMain::Stranger(pid) => format!(": {pid} is not one of its live processes"),
+            };
+            format!("it put itself into the background, but no process of it is in {file}{why}")
+        }
         Detail::Closed => "it closed its notification descriptor without a newline".to_owned(),
         Detail::Silent => {
             format!("no line of its output matches{}", silent(&graph.node(id).unit.id()))
         }
     }
+}
+
+/// Returns the `pid_file` of a unit; a reload may have taken it away.
+pub(super) fn pid_file(graph: &Graph, id: UnitId) -> String {
+    let file = graph.node(id).unit.pid_file.as_ref();
+    file.map_or_else(|| "its pid_file".to_owned(), |file| shown(&file.value.to_string_lossy()))
 }
 
 /// Returns why a unit is not ready or not healthy: the detail, or else what its probe has waited
@@ -60,9 +77,15 @@ pub(crate) fn not_up(
             Some("it sent no WATCHDOG=1 to the socket in NOTIFY_SOCKET".to_owned())
         }
         (Probe::Fd(number), _) => Some(format!("it wrote no newline to descriptor {number}")),
-        (Probe::Tcp(_) | Probe::Unix(_) | Probe::Http(_) | Probe::Exec(_) | Probe::File(_), _) => {
-            None
-        }
+        (
+            Probe::Tcp(_)
+            | Probe::Unix(_)
+            | Probe::Http(_)
+            | Probe::Exec(_)
+            | Probe::File(_)
+            | Probe::PidFile,
+            _,
+        ) => None,
     }
 }
 

@@ -35,6 +35,7 @@ names! {
     LeftBehind = "left-behind",
     LetGo = "let-go",
     Log = "log",
+    MainProcess = "main-process",
     Memory = "memory",
     NoControl = "no-control",
     NoSubreaper = "no-subreaper",

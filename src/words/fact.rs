@@ -142,6 +142,20 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
             let message = format!("{} is ready (after {})", name(unit), seconds(after));
             Line::about(Level::Info, EventName::Ready, *unit, message)
         }
+        Fact::MainProcess { unit, pid, foreground: false } => {
+            let message = format!(
+                "{} has put itself into the background; its main process is {pid}",
+                name(unit)
+            );
+            Line::about(Level::Info, EventName::MainProcess, *unit, message)
+        }
+        Fact::MainProcess { unit, pid, foreground: true } => {
+            let message = format!(
+                "{} stays in the foreground, as process {pid}: it needs no pid_file",
+                name(unit)
+            );
+            Line::about(Level::Info, EventName::MainProcess, *unit, message)
+        }
         Fact::NotReady { unit, why } => {
             let because = because(unit, Purpose::Ready, why);
             let within = graph.node(*unit).unit.ready.as_ref().map(|ready| seconds(ready.within));

@@ -125,7 +125,7 @@ impl Display for Flaw {
             Self::Ended { how, daemon: true, .. } => write!(
                 f,
                 "it {how}; it put itself into the background: let it run in the foreground, as \
-                 `nginx -g 'daemon off;'` does"
+                 `nginx -g 'daemon off;'` does, or, if it cannot, set `pid_file`"
             ),
             Self::Ended { how, .. } => write!(f, "it {how}"),
             Self::NotUp(Lack::StillRuns, _) => f.write_str(

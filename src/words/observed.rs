@@ -55,6 +55,11 @@ pub(crate) enum Observed<'a> {
     /// A process that does not belong to a unit has sent a notification for it: the number and the
     /// user of the process, and its command if it still ran.
     Stranger(UnitId, i32, u32, Option<String>),
+    /// The `pid_file` of a unit could not be removed before its start, for this reason.
+    PidFileStays(UnitId, &'a std::path::Path, &'a str),
+    /// A unit has put itself into the background, and its `pid_file` does not name its main process,
+    /// for this reason.
+    NotMain(UnitId, &'a str),
     /// Leftovers of a unit still write, and trc no longer reads their output: the number of the
     /// unit's main process.
     NotRead(UnitId, i32),
@@ -224,6 +229,19 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             let message = stranger(&name(unit), *pid, *uid, command.as_deref());
             Line::about(Level::Warn, EventName::Stranger, *unit, message)
         }
+        Observed::PidFileStays(unit, path, why) => {
+            let path = shown(&path.to_string_lossy());
+            let message = format!(
+                "cannot remove {path} before the start of {}, so trc takes no notice of it until it \
+                 changes: {why}",
+                name(unit)
+            );
+            Line::about(Level::Warn, EventName::MainProcess, *unit, message)
+        }
+        Observed::NotMain(unit, why) => {
+            let message = format!("{} has no main process yet: {why}", name(unit));
+            Line::about(Level::Info, EventName::MainProcess, *unit, message)
+        }
         Observed::NotRead(unit, pid) => {
             let message = format!(
                 "no longer reading the output of the leftovers of {} <pid={pid}>",
@@ -303,8 +321,8 @@ fn left_behind(graph: &Graph, id: UnitId, ending: Ending, who: &str) -> Line {
     let (name, status) = (node.unit.id(), ending.status());
     let serves = !node.oneshot && !node.is_trivialrc() && node.counts();
     let level = if serves { Level::Warn } else { Level::Info };
-    let advice = if serves && status == 0 {
-        "; trc supervises the process that it starts: configure the service to stay in the foreground"
+    let advice = if serves && status == 0 && node.unit.pid_file.is_none() {
+        "; trc supervises the process that it starts: configure the service to stay in the foreground, or, if it cannot, set pid_file"
     } else {
         ""
     };

@@ -1,5 +1,6 @@
 //! The reason why the run ended, in one line, and how units and tests ended.
 
+use super::detail::pid_file;
 use super::sender::asker;
 use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
@@ -27,7 +28,8 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
         }
         Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => {
             let help = engine.ended(*id).and_then(|ended| meant_to_run(graph, *id, ended));
-            let help = help.map(|help| if engine.left_others(*id) { DAEMON } else { help });
+            let daemon = engine.left_others(*id) && graph.node(*id).unit.pid_file.is_none();
+            let help = help.map(|help| if daemon { DAEMON } else { help });
             format!("{}{}{}", failed(*id), help.unwrap_or_default(), first(Some(*id)))
         }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
@@ -92,8 +94,7 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
 }
 
 /// A hint about a service that has put itself into the background.
-const DAEMON: &str =
-    ", but it left processes running; configure the service to stay in the foreground";
+const DAEMON: &str = ", but it left processes running; configure the service to stay in the foreground, or set pid_file";
 
 /// Returns a hint about a service that has exited with success: people who know the one-shots of
 /// other inits write such services. TrivialRC's forms of a unit cannot be one-shots.
@@ -178,6 +179,15 @@ pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
         }
         How::Process(Ending::Code(code)) => format!("failed with status {code}"),
         How::Process(Ending::Signal(signal)) => format!("was killed by {signal}"),
+        How::Lost(id, ending) => {
+            let last = match ending {
+                Ending::Code(0) => String::new(),
+                Ending::Code(code) => format!("; the last one exited with {code}"),
+                Ending::Signal(signal) => format!("; the last one was killed by {signal}"),
+            };
+            let file = pid_file(graph, id);
+            format!("put itself into the background, but no process of it is in {file}{last}")
+        }
         How::PreStart(Ending::Code(code)) => {
             format!("could not be started: its pre_start failed with status {code}")
         }

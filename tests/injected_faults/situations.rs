@@ -41,6 +41,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     situation("syslog", syslog),
     Situation { root: true, mode: Mode::Pid1, ..situation("syslog-pid1", syslog) },
     situation("output", output),
+    situation("background", background),
     Situation { stopped: true, ..situation("stop", stop) },
     Situation { stopped: true, root: true, mode: Mode::Pid1, ..situation("stop-pid1", stop) },
     Situation { stopped: true, ..situation("halt", halt) },
@@ -88,6 +89,23 @@ fn start() -> Trc {
         "-H",
         "echo ::H-${_exit_status}; exit ${_exit_status}",
     ])
+}
+
+/// A service that puts itself into the background, and says by a file where it is.
+fn background() -> Trc {
+    Trc::toml(
+        r#"
+        [async.web]
+        exec = ["sh", "-c", "setsid sh -c 'echo $$$$ > web.pid; echo ::web; read x < never' & :"]
+        pid_file = "${W}/web.pid"
+        ready.within = "6s"
+        output = "inherit"
+        [sync.main]
+        after = ["web"]
+        exec = ["sh", "-c", "echo ::main; exit 3"]
+        "#,
+    )
+    .file("web.pid", "1\n")
 }
 
 /// Users, limits and capabilities: the steps of a child before its command.

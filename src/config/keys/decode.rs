@@ -30,6 +30,8 @@ pub(in crate::config) struct Decoder<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether the unit being read is disabled: variables that are not set do not matter for it.
     pub disabled: bool,
+    /// Whether the unit being read has a `pid_file`, so that its `ready` needs no probe.
+    pub has_pid_file: bool,
     /// Whether the tests run, so that everything they need must exist. False if they are only
     /// listed.
     pub testing: bool,

@@ -68,8 +68,9 @@ const WORDS: &[Word] = words! {
             r#"dirs = ["/run/web"], or dirs = { "/var/lib/web" = { mode = "0700" } }"#;
         "templates template envsubst configfiles writefiles" => files:
             r#"files = { "/etc/app.conf" = { template = "/etc/app.conf.in" } }"#;
+        "pidfile pidfilepath pidpath" => pid_file: r#"pid_file = "/run/nginx.pid""#;
         "type" =>
-            "write `oneshot = true` for a unit that exits by itself, or `ready = { notify = true }` for one that uses sd_notify; the stage is part of the name of the table: [async.NAME]";
+            "write `oneshot = true` for a unit that exits by itself, `ready = { notify = true }` for one that uses sd_notify, or `pid_file` for one that puts itself into the background; the stage is part of the name of the table: [async.NAME]";
         "name id title" => description:
             r#"description = "the web server"; the name of the unit is in the name of its table, [async.NAME]"#;
         "disabled" => enabled: "enabled = false";

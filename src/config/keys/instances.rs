@@ -95,6 +95,7 @@ impl Decoder<'_> {
             tree: self.tree,
             diagnostics: std::mem::take(&mut self.diagnostics),
             disabled: false,
+            has_pid_file: false,
             testing: self.testing,
             profiles: std::mem::take(&mut self.profiles),
             only: self.only,

@@ -194,6 +194,10 @@ keys! {
         ready: Table(READY) = ready(), "", "";
         /// how to find out whether the unit still works
         health: Table(HEALTH) = health(), "", "";
+        /// the file with the number of the main process, [if the unit puts itself into the
+        /// background](configuration.md#programs-that-put-themselves-into-the-background) and cannot
+        /// be told otherwise
+        pid_file: Text = placed(absolute), "", r#""/run/nginx.pid""#;
         /// when to restart the unit; a string sets `restart.when`
         restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
         /// the addresses that trc [listens on for the unit](listen.md), also while it restarts; the

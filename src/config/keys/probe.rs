@@ -11,7 +11,7 @@ use crate::config::http::Url;
 use crate::config::leaf::{self, Leaf, Problem, Reader, one_of};
 use crate::config::probe::ANSWERS;
 use crate::config::value::{Entry, Node, Value, shown};
-use crate::config::{Environment, Health, Http, LogLine, Placed, Probe, Ready, Then};
+use crate::config::{Environment, Health, Http, LogLine, Placed, Probe, Ready, Then, Unit};
 
 /// The default of `every` in `ready`.
 const READY_EVERY: Duration = Duration::from_millis(100);
@@ -60,13 +60,20 @@ impl Decoder<'_> {
     pub(super) fn ready(&mut self, at: &At, entry: &Entry) -> Option<Ready> {
         let (fields, mut keys) = self.probing(at, entry, READY)?;
         self.ready_keys(&fields, &mut keys);
-        self.one_probe(&fields, entry);
-        Some(Ready {
-            probe: keys.probe?,
-            every: keys.every.unwrap_or(READY_EVERY),
-            timeout: keys.timeout.unwrap_or(TIMEOUT),
-            within: keys.within.unwrap_or(WITHIN),
-        })
+        if self.has_pid_file && PROBES.iter().all(|kind| fields.lacks(kind)) {
+            keys.probe = placed(entry, Some(Probe::PidFile));
+        } else {
+            self.one_probe(&fields, entry);
+        }
+        ready(keys)
+    }
+
+    /// Adds the readiness check of a unit with a `pid_file` that has no `ready`.
+    pub(super) fn ready_by_pid_file(unit: &mut Unit) {
+        if let (Some(Placed { origin, .. }), None) = (&unit.pid_file, &unit.ready) {
+            let probe = Some(Placed { value: Probe::PidFile, origin: origin.clone() });
+            unit.ready = ready(Probing { probe, ..Probing::default() });
+        }
     }
 
     /// Reads `health`.
@@ -188,6 +195,16 @@ impl Decoder<'_> {
             status,
         })
     }
+}
+
+/// Returns a readiness check, if there is a probe, with the defaults of the keys that are not set.
+fn ready(keys: Probing) -> Option<Ready> {
+    Some(Ready {
+        probe: keys.probe?,
+        every: keys.every.unwrap_or(READY_EVERY),
+        timeout: keys.timeout.unwrap_or(TIMEOUT),
+        within: keys.within.unwrap_or(WITHIN),
+    })
 }
 
 /// Returns a probe with the place of its key.

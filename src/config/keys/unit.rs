@@ -109,8 +109,10 @@ impl Decoder<'_> {
             self.disabled = false;
             return why.map_or_else(|| Declared::Enabled(Box::new(unit)), Declared::Gone);
         }
+        self.has_pid_file = fields.entry("pid_file").is_some();
         self.run_keys(&fields, &mut unit);
         self.unit_keys(&fields, &mut unit);
+        self.has_pid_file = false;
         self.identity_keys(&fields, &mut unit.identity);
         self.tty_keys(&fields, &mut unit.identity);
         if !has_command && flags::is_name(stage, name) {
@@ -136,6 +138,7 @@ impl Decoder<'_> {
         if !has_wrong_command && !is_misspelt {
             self.fit(&unit, &fields);
         }
+        Self::ready_by_pid_file(&mut unit);
         Declared::Enabled(Box::new(unit))
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::config::unit::Form;
 use crate::config::{
-    Command, Config, Hook, LogFormat, OnFailure, Output, Reload, ReloadBy, SignalRule, StopTo,
-    WaitPolicy,
+    Command, Config, Hook, LogFormat, OnFailure, Output, Probe, Reload, ReloadBy, SignalRule,
+    StopTo, WaitPolicy,
 };
 use crate::signal::Signal;
 
@@ -296,6 +296,62 @@ fn a_hook_needs_a_command_and_a_unit_that_runs_one() {
     ] {
         let errors = Case::new().toml(toml).errors();
         assert!(errors.iter().any(|error| error.contains(message)), "{errors:?}");
+    }
+}
+
+#[test]
+fn a_pid_file_is_for_services_that_go_on() {
+    let unit =
+        |keys: &str| format!("[async.web]\nexec = 'nginx'\npid_file = '/run/nginx.pid'\n{keys}");
+    let read = |keys: &str| Case::new().toml(&unit(keys)).config();
+    // A readiness check needs no probe then, and there is one even if the configuration has none.
+    for (keys, probe, within) in [
+        ("", Probe::PidFile, 60),
+        ("ready.within = '5s'", Probe::PidFile, 5),
+        ("ready = { notify = true, within = '5s' }", Probe::Notify, 5),
+    ] {
+        let ready = read(keys).units[0].ready.clone().unwrap();
+        assert_eq!((ready.probe.value, ready.within.as_secs()), (probe, within), "{keys}");
+    }
+    for (keys, error) in [
+        (
+            "oneshot = true",
+            "error trc.toml:3:1: `pid_file`: async.web is a one-shot, which exits by itself: only a service goes on in the background",
+        ),
+        (
+            "schedule = '@daily'",
+            "error trc.toml:3:1: `pid_file`: async.web has a schedule, so it exits by itself: only a service goes on in the background",
+        ),
+        (
+            "listen = ['80']",
+            "error trc.toml:3:1: `pid_file`: async.web could not use the sockets of `listen`, which are for the process that trc starts (LISTEN_PID): let it run in the foreground, or let it listen by itself",
+        ),
+    ] {
+        assert_eq!(Case::new().toml(&unit(keys)).errors(), [error]);
+    }
+    for (text, error) in [
+        (
+            "[sync.web]\nexec = 'nginx'\npid_file = '/run/nginx.pid'",
+            "error trc.toml:3:1: `pid_file`: sync.web runs in its turn, until it exits: only async units can put themselves into the background",
+        ),
+        (
+            "[async.web]\nexec = 'nginx'\npid_file = 'nginx.pid'",
+            "error trc.toml:3:12: `pid_file`: the path must begin with `/`",
+        ),
+        (
+            "[async.web]\npid_file = '/run/nginx.pid'\nready.tcp = 80",
+            "error trc.toml:2:1: `pid_file`: async.web has no command, and only a process can have this (add `exec` or `script`; without a command, the unit stands for something that trc does not start)",
+        ),
+        (
+            "[async.web]\nexec = 'nginx'\nready.within = '5s'",
+            "error trc.toml:3:1: `ready` needs a probe (write one of tcp, unix, http, exec, file, log, notify or fd)",
+        ),
+        (
+            "[async.web]\nexec = 'nginx'\nPIDFile = '/run/nginx.pid'",
+            "error trc.toml:3:1: unknown key `PIDFile` in `[async.web]` (in trc this is `pid_file`: pid_file = \"/run/nginx.pid\")",
+        ),
+    ] {
+        assert_eq!(Case::new().toml(text).errors(), [error]);
     }
 }
 

@@ -6,6 +6,7 @@ mod hooks;
 mod leftovers;
 mod own_reload;
 mod phases;
+mod pid_file;
 mod readiness;
 mod reload;
 mod request;
@@ -122,6 +123,8 @@ struct World {
     unsettled: bool,
     /// The number of next forks that fail because there are too many processes.
     scarce: u32,
+    /// The units at whose `pid_file` trc has looked; the test answers.
+    looks: Vec<String>,
     /// The attempts of probes that are under way.
     tries: Vec<(UnitId, Purpose)>,
     /// The attempt of a test that is under way.
@@ -155,6 +158,7 @@ impl World {
             commands: Commands::Executed,
             unsettled: false,
             scarce: 0,
+            looks: vec![],
             tries: vec![],
             trial: None,
             zombies: vec![],
@@ -286,6 +290,7 @@ impl World {
                     | Action::KillPostStop(id) => {
                         self.killed_commands.push(self.name(id));
                     }
+                    Action::Seek(id) => self.looks.push(self.name(id)),
                     Action::StopCommand(id) => self.stop_commands.push(id),
                     Action::ReloadCommand(id) => self.reload_commands.push(self.name(id)),
                     Action::Reopen | Action::Reload(_) | Action::SweepOver | Action::TakeOver => {}

@@ -102,8 +102,11 @@ fn restarted(how: How, status: u8) -> Restarted {
         How::Unhealthy => Restarted::Unhealthy,
         How::Overran => Restarted::MaxRuntime,
         How::Process(_) if status == 0 => Restarted::Success,
-        How::Process(_) | How::Blocked(_) | How::Unkillable | How::Found | How::Test(_) => {
-            Restarted::Failure
-        }
+        How::Process(_)
+        | How::Lost(..)
+        | How::Blocked(_)
+        | How::Unkillable
+        | How::Found
+        | How::Test(_) => Restarted::Failure,
     }
 }

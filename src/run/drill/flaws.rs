@@ -33,6 +33,7 @@ impl Drill {
             // The session that the unit left is a point of its own, and this is its cause.
             let escaped = findings.contains(&Finding::Escaped(id));
             let daemon = escaped && ended.how == How::Process(Ending::Code(0));
+            let daemon = daemon && self.graph.node(id).unit.pid_file.is_none();
             if !told && !daemon {
                 let help = reason::meant_to_run(&self.graph, id, ended);
                 how.push_str(help.unwrap_or_default());

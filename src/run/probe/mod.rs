@@ -164,7 +164,7 @@ impl Try {
                 Err(why) => why.about(path.display()).into(),
             }),
             Probe::File(path) => Err(file::check(path, None).into()),
-            Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
+            Probe::Exec(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) | Probe::PidFile => {
                 Err(Failure::new(BadAnswer::NotAsked).into())
             }
         }

@@ -8,6 +8,7 @@ use super::super::capture::Capture;
 use super::super::listen::Listener;
 use super::super::notify::Socket;
 use super::super::probe::file::Stamp;
+use super::pid_file::Sought;
 use super::reload::Inputs;
 
 /// The things that trc holds of a unit.
@@ -42,6 +43,8 @@ pub(super) struct Held {
     pub reloads_since: Option<Duration>,
     /// A descriptor that tells when the main process exits, if the unit has handed over to it.
     pub main: Option<OwnedFd>,
+    /// What trc knows of the main process until that is known, if the unit has a `pid_file`.
+    pub sought: Option<Sought>,
     /// The file by which the unit is ready, as it was before the unit's start.
     pub file_before: Option<Stamp>,
     /// The files that the unit read at its last start.

@@ -21,6 +21,7 @@ mod members;
 mod notify;
 mod oom;
 mod output;
+mod pid_file;
 mod probe;
 mod progress;
 mod readiness;
@@ -238,6 +239,7 @@ impl Supervisor {
             Action::ReloadCommand(id) => self.start_reload_command(id),
             Action::KillReloadCommand(id) => self.kill_helpers(id, |duty| duty == Duty::Reload),
             Action::Probe(id, purpose) => self.probe(id, purpose),
+            Action::Seek(id) => self.seek(id),
             Action::StopProbes(id) => {
                 self.stop_probes(id);
                 self.drill(|drill, run| drill.stop(run, id));
@@ -258,6 +260,9 @@ impl Supervisor {
             // changed.
             Action::Tell(Fact::Unheard { .. }) if self.terminal.is_some() => {}
             Action::Tell(fact) => {
+                if let Fact::MainProcess { unit, .. } = fact {
+                    self.units[unit.0].sought = None;
+                }
                 self.drill(|drill, run| drill.told(run, &fact));
                 self.reporter.tell(&self.graph, &fact);
                 self.reload_told(&fact);

@@ -10,6 +10,7 @@ use crate::engine::{Detail, Event, Notice};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
 use crate::run::os::fd::pidfd;
+use crate::run::os::proc::Stat;
 use crate::run::os::{kin, processes, rights};
 use crate::words::Observed;
 
@@ -105,6 +106,7 @@ impl Supervisor {
             }
             Notice::MainPid(pid) => self.hand_over(id, pid),
             Notice::Stopping | Notice::Reloading | Notice::Extend(_) => true,
+            Notice::StandIn(_) => false,
         };
         if wanted {
             self.events.push_back(Event::Notified { unit: id, notice });
@@ -141,7 +143,7 @@ impl Supervisor {
     }
 
     /// Returns whether a live process belongs to a unit, and to no other.
-    fn belongs(&self, id: UnitId, pid: i32, ancestry: &[i32]) -> bool {
+    pub(super) fn belongs(&self, id: UnitId, pid: i32, ancestry: &[i32]) -> bool {
         let own = std::process::id().cast_signed();
         let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);
         let is_of = |unit: usize| {
@@ -156,7 +158,13 @@ impl Supervisor {
 
     /// Makes another process the main process of a unit, if it may be. Returns whether it did.
     fn hand_over(&mut self, id: UnitId, pid: i32) -> bool {
-        let Some(old) = self.units[id.0].pid.filter(|old| *old != pid) else { return false };
+        let held = &self.units[id.0];
+        match held.pid {
+            Some(old) if old != pid => {}
+            // It may be new to trc that this is the main process.
+            Some(_) => return held.sought.is_some(),
+            None => return false,
+        }
         let ancestry = kin::ancestry(pid).unwrap_or_default();
         if ancestry.is_empty() || self.children.own.contains_key(&pid) {
             return false;
@@ -164,20 +172,29 @@ impl Supervisor {
         if !self.belongs(id, pid, &ancestry) {
             return false;
         }
+        self.make_main(id, pid)
+    }
+
+    /// Makes another process, which is one of the unit, its main process. Returns whether trc can.
+    pub(super) fn make_main(&mut self, id: UnitId, pid: i32) -> bool {
+        let own = std::process::id().cast_signed();
+        let is_child = || Stat::of(pid).is_some_and(|stat| stat.lives() && stat.parent == own);
         // trc has to see the process exit even if its parent is another process.
-        let Ok(watch) = pidfd(pid) else { return false };
+        let watch = pidfd(pid).ok();
+        if watch.is_none() && !is_child() {
+            return false;
+        }
         // The old main process is one of the unit's other processes now, and has to stop with the
         // unit.
-        if let Some(Child { terminal, .. }) = self.children.own.remove(&old) {
-            let role = Role::Unit(id);
-            let new = Child { role, progress: None, saved: None, terminal, hold: None };
-            self.children.own.insert(pid, new);
-        }
+        let old = self.units[id.0].pid.and_then(|old| self.children.own.remove(&old));
+        let (role, terminal) = (Role::Unit(id), old.is_some_and(|old| old.terminal));
+        let new = Child { role, progress: None, saved: None, terminal, hold: None };
+        self.children.own.insert(pid, new);
         let own = nix::unistd::getpgrp().as_raw();
         let group = getpgid(Some(Pid::from_raw(pid))).ok().map(Pid::as_raw);
         let held = &mut self.units[id.0];
         held.pid = Some(pid);
-        held.main = Some(watch);
+        held.main = watch;
         if let Some(group) = group.filter(|group| *group != own) {
             held.group = Some(group);
         }

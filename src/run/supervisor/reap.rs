@@ -1,5 +1,6 @@
 //! Children that have exited.
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use crate::engine::{Detail, Ending, Event, Left};
 use crate::graph::UnitId;
 use crate::run::os::children::{self, Change};
 use crate::run::os::processes;
+use crate::shell::Saved;
 use crate::signal::Signal;
 
 pub(super) const SOURCE: Source =
@@ -100,53 +102,61 @@ impl Supervisor {
                 self.drain_captures(id);
                 self.read_readiness(id);
                 self.feed();
-                self.units[id.0].readiness = None;
-                self.units[id.0].notify = None;
                 self.units[id.0].main = None;
                 self.units[id.0].pid = None;
-                if terminal && let Some(terminal) = &self.terminal {
-                    terminal.take_back(pid);
+                if !self.goes_on(id, pid, ending) {
+                    self.unit_exited(id, pid, ending, terminal, saved);
                 }
-                // The state that a failed script has left does not count, but it may say where the
-                // script failed.
-                let mut why = None;
-                if let Some((saved, given)) = saved {
-                    if ending == Ending::Code(0) {
-                        self.take_state(id, &saved, &given);
-                    } else {
-                        why = saved.failed_at().map(Detail::Place);
-                    }
-                }
-                if ending == Ending::Signal(Signal::KILL)
-                    && !self.units[id.0].killed
-                    && self.oom.has_struck()
-                {
-                    self.oom_victim.get_or_insert(id);
-                }
-                let left = self.left_by(id, pid);
-                if left == Left::Nothing {
-                    self.units[id.0].group = None;
-                } else {
-                    // SIGKILL went to all processes of the unit.
-                    let held = &self.units[id.0];
-                    if !held.killed && !held.prepares {
-                        self.drill(|drill, run| {
-                            let members: Vec<i32> = run.members(id).into_keys().collect();
-                            drill.left_behind(id, &members);
-                        });
-                    }
-                    self.leftovers.push(id);
-                }
-                self.events.push_back(Event::Exited {
-                    unit: id,
-                    ending,
-                    leftovers: left,
-                    terminal,
-                    why,
-                });
             }
         }
         self.children.reaped(pid);
         self.look_after_leftovers();
+    }
+
+    /// Handles the exit of a unit's main process, which does not go on without it.
+    fn unit_exited(
+        &mut self,
+        id: UnitId,
+        pid: i32,
+        ending: Ending,
+        terminal: bool,
+        saved: Option<(Saved, Vec<(OsString, OsString)>)>,
+    ) {
+        self.units[id.0].readiness = None;
+        self.units[id.0].notify = None;
+        if terminal && let Some(terminal) = &self.terminal {
+            terminal.take_back(pid);
+        }
+        // The state that a failed script has left does not count, but it may say where the
+        // script failed.
+        let mut why = None;
+        if let Some((saved, given)) = saved {
+            if ending == Ending::Code(0) {
+                self.take_state(id, &saved, &given);
+            } else {
+                why = saved.failed_at().map(Detail::Place);
+            }
+        }
+        if ending == Ending::Signal(Signal::KILL)
+            && !self.units[id.0].killed
+            && self.oom.has_struck()
+        {
+            self.oom_victim.get_or_insert(id);
+        }
+        let left = self.left_by(id, pid);
+        if left == Left::Nothing {
+            self.units[id.0].group = None;
+        } else {
+            // SIGKILL went to all processes of the unit.
+            let held = &self.units[id.0];
+            if !held.killed && !held.prepares {
+                self.drill(|drill, run| {
+                    let members: Vec<i32> = run.members(id).into_keys().collect();
+                    drill.left_behind(id, &members);
+                });
+            }
+            self.leftovers.push(id);
+        }
+        self.events.push_back(Event::Exited { unit: id, ending, leftovers: left, terminal, why });
     }
 }

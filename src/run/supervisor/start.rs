@@ -165,6 +165,7 @@ impl Supervisor {
         let terminal = launch.terminal.is_some() || (unit.stage != Stage::Async && !own_group);
         if hook.is_none() {
             self.note_file(id, unit);
+            self.remove_pid_file(id, unit);
         }
         let child = spawn::spawn(launch, pace)?;
         let pid = child.pid;

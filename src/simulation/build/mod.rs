@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::plan::{Generation, Makes, Ms, Plan, Rule, ms};
+use super::plan::{Generation, Makes, Ms, PidFile, Plan, Rule, ms};
 use crate::config::{
     After, Backoff, Command, Condition, Config, Control, Exit, FileEnv, Health, Hook, Log,
     LogFormat, Origin, Placed, Probe, Ready, Reload, ReloadBy, Restart, Schedule, Shutdown,
@@ -109,11 +109,17 @@ fn config(plan: &Plan, generation: Generation) -> Config {
                 .map(|(other, condition)| After { unit: place(other), condition: *condition })
                 .collect(),
             ready: unit.ready.map(|ready| Ready {
-                probe: probe(ready.told),
+                probe: match unit.pid_file {
+                    Some(PidFile { alone: true, .. }) => {
+                        Placed { value: Probe::PidFile, origin: Origin::Default }
+                    }
+                    Some(_) | None => probe(ready.told),
+                },
                 every: ms(ready.every),
                 timeout,
                 within: ms(ready.within),
             }),
+            pid_file: unit.pid_file.map(|_| Placed { value: "/".into(), origin: Origin::Default }),
             health: unit.health.map(|health| Health {
                 probe: probe(health.told),
                 every: ms(health.every),

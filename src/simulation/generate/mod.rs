@@ -8,9 +8,9 @@ mod suite;
 use nix::errno::Errno;
 
 use super::plan::{
-    Asked, Child, Health, Makes, Moment, Ms, Plan, PostRuns, PostStop, PreRuns, PreStart, Ready,
-    Reload, ReloadCommand, Reloads, Renewal, Reply, Restart, Rule, Settling, Start, StopCommand,
-    Stray, Tells, Told, Unit, Within, ms,
+    Asked, Child, Health, Makes, Moment, Ms, PidFile, Plan, PostRuns, PostStop, PreRuns, PreStart,
+    Ready, Reload, ReloadCommand, Reloads, Renewal, Reply, Restart, Rule, Settling, Start,
+    StopCommand, Stray, Tells, Told, Unit, Within, ms,
 };
 use super::random::Random;
 use crate::config::{Condition, Form, OnFailure, Overlap, Stage, StopTo, Then, WaitPolicy, When};
@@ -182,6 +182,7 @@ fn schedules(random: &mut Random, plan: &mut Plan) {
         }
         let overlap = random.pick(&[Overlap::Skip, Overlap::Queue, Overlap::Kill]);
         unit.schedule = Some((overlap, random.chance(30)));
+        unit.pid_file = None;
         (unit.oneshot, unit.ready, unit.health, unit.reload) = (None, None, None, None);
         unit.restart.with.clear();
         if unit.on_failure == OnFailure::Policy {
@@ -337,8 +338,37 @@ fn unit(random: &mut Random) -> Unit {
         hooks(&mut random.apart(11), &mut unit);
         let asked_for = stage == Stage::Async && random.apart(12).chance(12);
         unit.autostart = !asked_for;
+        let mut behind = random.apart(13);
+        if stage == Stage::Async && unit.oneshot != Some(true) && behind.chance(12) {
+            background(&mut behind, &mut unit);
+        }
     }
     unit
+}
+
+/// Lets a unit put itself into the background.
+fn background(random: &mut Random, unit: &mut Unit) {
+    let alone = unit.ready.is_none() || random.chance(30);
+    let ready = unit.ready.unwrap_or(Ready {
+        told: true,
+        every: random.pick(&[20, 200, 1000]),
+        within: random.pick(&[1, 100, 1000, 5000, 60_000]),
+    });
+    unit.ready = Some(Ready { told: ready.told || alone, ..ready });
+    unit.pid_file = Some(PidFile {
+        alone,
+        early: random.maybe(15, |random| random.pick(&TIMES)),
+        late: random.maybe(80, |random| random.pick(&TIMES)),
+        ends: random.maybe(30, |random| (random.pick(&TIMES), ending(random, false))),
+    });
+    for child in [&mut unit.child].into_iter().chain(&mut unit.again) {
+        if random.chance(75) {
+            child.end = Some((random.pick(&TIMES), Ending::Code(0)));
+        }
+        if random.chance(75) {
+            child.leaves = Some(stray(random));
+        }
+    }
 }
 
 /// Adds commands before the start and after the end.

@@ -44,6 +44,19 @@ const MUTANTS: &[Mutant] = &[
             actions.insert(place + 1, Action::Tell(first));
         }
     }),
+    event("takes a stand-in for the main process", |event| match event {
+        Event::Notified { unit, notice: Notice::StandIn(pid) } => {
+            Event::Notified { unit, notice: Notice::MainPid(pid) }
+        }
+        event => event,
+    }),
+    event("takes the exit of a daemon for that of a service", |event| match event {
+        Event::Notified { unit, notice: Notice::StandIn(_) } => Event::Learnt { unit, why: None },
+        event => event,
+    }),
+    actions("never looks at a pid_file", |actions, _| {
+        actions.retain(|action| !matches!(action, Action::Seek(_)));
+    }),
     graph("starts without conditions", |graph| {
         graph.nodes.iter_mut().for_each(|node| node.needs.retain(|need| !need.written));
     }),

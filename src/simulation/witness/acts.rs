@@ -30,6 +30,7 @@ impl Witness<'_> {
                 | Action::StopCommand(_)
                 | Action::ReloadCommand(_)
                 | Action::Probe(..)
+                | Action::Seek(_)
                 | Action::Try(..)
                 | Action::Inspect
                 | Action::Remains
@@ -100,6 +101,7 @@ impl Witness<'_> {
             Action::ReloadCommand(id) => self.runs_reload_command(built.unit(*id)),
             Action::KillReloadCommand(id) => self.kills_reload_command(built.unit(*id)),
             Action::Probe(id, purpose) => self.probes(built.unit(*id), *purpose),
+            Action::Seek(id) => self.looks_at_file(built.unit(*id)),
             Action::StopProbes(id) => {
                 let at = built.unit(*id);
                 self.units[at].owes_silence = false;
@@ -318,6 +320,9 @@ impl Witness<'_> {
             }
             Fact::NotCancelled { job, asker, why } => self.is_cancelled(*job, asker, Err(*why)),
             Fact::ShutDown { exit, asker, refused } => self.is_shut_down(*exit, asker, *refused),
+            Fact::MainProcess { unit, foreground, .. } => {
+                self.knows_main(built.unit(*unit), *foreground)
+            }
             Fact::Reloaded { .. }
             | Fact::Restored { .. }
             | Fact::Ready { .. }

@@ -59,8 +59,8 @@ impl Witness<'_> {
         let unit = &self.plan.units[at];
         let Some(reload) = unit.reload else { return };
         let lacks = match unit.ready.map(|ready| ready.told) {
-            None => Lacks::Nothing,
-            Some(true) => Lacks::Word,
+            Some(true) if unit.says_ready() => Lacks::Word,
+            None | Some(true) => Lacks::Nothing,
             Some(false) => Lacks::Attempt { early: false },
         };
         let until = self.now + ms(reload.within);
@@ -117,7 +117,7 @@ impl Witness<'_> {
 
     /// Takes in what a unit that reloads says.
     pub(super) fn says_anew(&mut self, at: usize, notice: Notice) {
-        let told = self.plan.units[at].ready.is_some_and(|ready| ready.told);
+        let told = self.plan.units[at].says_ready();
         let Some(anew) = self.units[at].anew.as_mut().filter(|_| told) else { return };
         match (notice, anew.lacks) {
             (Notice::Reloading, _) => anew.lacks = Lacks::Ready,

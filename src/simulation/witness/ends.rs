@@ -95,6 +95,7 @@ impl Witness<'_> {
             Event::Request { request, asker, .. } => self.asked(unit, *request, asker),
             Event::Paused { .. } => self.mark(Mark::Paused),
             Event::Probed { purpose, outcome, .. } => self.probed(unit, *purpose, *outcome),
+            Event::Unfound { .. } => self.is_not_found(unit),
             Event::Notified { notice, .. } => self.notified(unit, *notice),
             Event::Signal { signal, sender } => {
                 let unit = sender.asker.unit.map(|id| built.unit(id));
@@ -366,7 +367,12 @@ impl Witness<'_> {
         let (signal, to_group) = self.stops_by(at);
         let obeyed = told && ending.status() == Ending::Signal(signal).status();
         let success = unit.success.as_deref().filter(|_| !pre);
-        let status = if obeyed { 0 } else { policy::status(ending, success) };
+        let lost = self.is_lost(at, ending);
+        let status = match obeyed {
+            true => 0,
+            false if lost => ending.status().max(1),
+            false => policy::status(ending, success),
+        };
         let crashed =
             matches!(ending, Ending::Signal(signal) if CRASHES.contains(&signal.number()));
         let alone = !told && self.units[at].executed && !pre;
@@ -374,7 +380,7 @@ impl Witness<'_> {
             self.fails_in_the_stop(at);
         }
         self.stops_with(at, ending);
-        self.raw = Some(policy::status(ending, unit.success.as_deref())).filter(|_| !pre);
+        self.raw = Some(policy::status(ending, unit.success.as_deref())).filter(|_| !pre && !lost);
         if told && self.stops() && !self.may_stop_with(at, ending) && self.failure_spoils(at) {
             self.flawed = true;
         }
@@ -516,6 +522,7 @@ fn of(event: &Event) -> Option<UnitId> {
         | Event::PostStopEnded { unit, .. }
         | Event::ReloadCommandEnded { unit, .. }
         | Event::Probed { unit, .. }
+        | Event::Unfound { unit, .. }
         | Event::Notified { unit, .. }
         | Event::Learnt { unit, .. }
         | Event::Tried { unit, .. }

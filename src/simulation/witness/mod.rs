@@ -2,13 +2,15 @@
 //! events that go into the engine and the actions that come out, and never asks the engine.
 //!
 //! This file has the books. `ends`, `signalled`, `watched`, `restarted` and `policy` fill them from
-//! events, `asked` from requests, `anew` from units that reload and `renewed` from new graphs;
+//! events, `asked` from requests, `anew` from units that reload, `background` from units that put
+//! themselves there and `renewed` from new graphs;
 //! `acts` and `stops` check each action, and `rests` checks what must hold between events. For test
 //! runs, `turns` and `tested` are about tests, and `looks` and `found` about the other findings.
 
 mod acts;
 mod anew;
 mod asked;
+mod background;
 mod ends;
 mod found;
 mod hooks;
@@ -29,6 +31,7 @@ use std::time::Duration;
 
 use self::anew::Anew;
 use self::asked::Asked;
+use self::background::Search;
 use self::found::Tested;
 use self::hooks::Finish;
 use self::renewed::Renewed;
@@ -110,6 +113,7 @@ impl Fault {
 
 /// The state of a unit since its last start.
 #[derive(Clone, Copy, Default, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not")]
 pub(in crate::simulation) struct Watch {
     /// When its command was executed, or trc began to look for what it stands for.
     pub since: Option<Tick>,
@@ -130,6 +134,10 @@ pub(in crate::simulation) struct Watch {
     pub sick: bool,
     /// The time since which it is up, as far as the witness can know.
     pub up: Option<Tick>,
+    /// The search for its main process, if it has a `pid_file`.
+    pub search: Option<Search>,
+    /// Whether its file has to be looked at now.
+    pub owes_look: bool,
 }
 
 /// The witness's books of a unit.
@@ -200,6 +208,9 @@ pub(in crate::simulation) struct Seen {
     /// Whether the command of its reload has to be run, or to be killed.
     pub owes_reload: bool,
     pub owes_reload_kill: bool,
+    /// If its main process has become known: whether it is the one that trc has started. The engine
+    /// has to say so.
+    pub owes_main_process: Option<bool>,
     /// Whether its attempts have to be abandoned.
     pub owes_silence: bool,
     pub fault: Option<Fault>,
@@ -280,6 +291,7 @@ impl Seen {
             anew: None,
             owes_reload: false,
             owes_reload_kill: false,
+            owes_main_process: None,
             owes_silence: false,
             fault: None,
             held: false,

@@ -29,6 +29,7 @@ impl Witness<'_> {
             expect_of(at, !seen.owes_silence, "probes end with their unit")?;
             let owed = seen.watch.owed.contains(&true) && self.is_watched(at);
             expect_of(at, !owed, "an attempt of a probe is made as soon as it is due")?;
+            self.after_search(at)?;
             expect_of(at, !seen.owes_restart, "a unit that has to be restarted is restarted")?;
             expect_of(at, !seen.owes_rest, "every process gets a stop signal before SIGKILL")?;
             expect_of(at, !seen.owes_cont_to_rest, "CONT follows every stop signal")?;

@@ -22,6 +22,7 @@ impl Witness<'_> {
             watch.ready_by = Some(now + ms(ready.within));
             watch.wait = Tick::from_millis(10).min(ms(ready.every));
             watch.owed[READY] = !ready.told;
+            self.begin_search(at);
         } else {
             watch.up = Some(now);
             self.health_again(at);
@@ -83,10 +84,12 @@ impl Witness<'_> {
     }
 
     pub(in crate::simulation) fn notified(&mut self, at: usize, notice: Notice) {
-        if let Notice::MainPid(pid) = notice
+        let mut same = false;
+        if let Notice::MainPid(pid) | Notice::StandIn(pid) = notice
             && self.units[at].stand == Stand::Alive
         {
-            self.units[at].pid = pid;
+            same = std::mem::replace(&mut self.units[at].pid, pid) == pid;
+            self.tells_the_stand_in(at, notice);
         }
         if let Notice::Extend(time) = notice {
             self.extends(at, self.now + time);
@@ -112,7 +115,9 @@ impl Witness<'_> {
                 watch.next[HEALTH] = None;
             }
             Notice::Reloading => self.says_anew(at, notice),
-            Notice::Extend(_) | Notice::MainPid(_) => {}
+            Notice::MainPid(_) => self.finds_main(at, same),
+            Notice::StandIn(_) => self.goes_on(at),
+            Notice::Extend(_) => {}
         }
     }
 
@@ -145,8 +150,13 @@ impl Witness<'_> {
         }
     }
 
-    fn is_ready(&mut self, at: usize) {
+    pub(super) fn is_ready(&mut self, at: usize) {
         let watch = &mut self.units[at].watch;
+        if let Some(search) = &mut watch.search {
+            search.shown = true;
+            watch.next[READY] = None;
+            return;
+        }
         if watch.ready_by.take().is_none() {
             return;
         }
@@ -205,9 +215,13 @@ impl Witness<'_> {
         if !self.is_watched(at) {
             return;
         }
-        let due = |time: Option<Tick>| time.is_some_and(|time| time <= self.now);
+        let now = self.now;
+        let due = |time: Option<Tick>| time.is_some_and(|time| time <= now);
         let watch = self.units[at].watch;
         let health_told = self.plan.units[at].health.is_some_and(|health| health.told);
+        if due(watch.ready_by) && self.stays(at) {
+            return;
+        }
         if due(watch.ready_by) {
             self.mark(Mark::NotReady);
             if self.plan.units[at].outside {
@@ -229,6 +243,7 @@ impl Witness<'_> {
                 self.units[at].watch.owed[purpose] = true;
             }
         }
+        self.look_is_due(at);
         if due(watch.next[HEALTH]) && health_told {
             self.health_again(at);
             self.is_unwell(at, true, false);
