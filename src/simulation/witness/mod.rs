@@ -232,6 +232,8 @@ pub(in crate::simulation) struct Seen {
     pub in_a_row: u32,
     /// Whether the engine has to report its restart.
     pub owes_restart: bool,
+    /// When its restart policy last took over from its exit.
+    pub backed_off: Option<Tick>,
     /// Whether a test has caused that restart.
     pub excused: bool,
     /// The longest right delay before its next start.
@@ -303,6 +305,7 @@ impl Seen {
             found: false,
             in_a_row: 0,
             owes_restart: false,
+            backed_off: None,
             excused: false,
             backoff: Tick::ZERO,
             pid: 0,

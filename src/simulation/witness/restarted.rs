@@ -186,6 +186,7 @@ impl Witness<'_> {
         seen.in_a_row = row + 1;
         seen.fault = None;
         seen.stand = Stand::Backoff(None);
+        seen.backed_off = Some(now);
         seen.owes_restart = true;
         self.mark(Mark::Restarted);
         self.pull(at);

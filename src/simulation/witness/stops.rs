@@ -160,8 +160,10 @@ impl Witness<'_> {
         }
         let unit = &self.plan.units[at];
         let seen = &self.units[at];
-        // A unit that is at fault may be stopped at the moment at which the run stops.
-        if self.said || self.phase == Phase::Stopping && seen.fault.is_none() {
+        // At the moment at which the run stops, a unit that is at fault may be stopped, and what one has
+        // left that is to be restarted.
+        let by_itself = seen.fault.is_some() || seen.backed_off == Some(self.now);
+        if self.said || self.phase == Phase::Stopping && !by_itself {
             expect_of(
                 at,
                 self.phase == Phase::Stopping
@@ -180,8 +182,8 @@ impl Witness<'_> {
                 self.marks.set(Mark::ReloadStoppedInOrder);
             }
             let held = seen.held && matches!(seen.stand, Stand::Waiting | Stand::Finishing);
-            let why =
-                leaves || held || seen.fault.is_some() || matches!(seen.stand, Stand::Backoff(_));
+            let restarts = matches!(seen.stand, Stand::Backoff(_)) || by_itself;
+            let why = leaves || held || restarts;
             let goes_on = why && self.phase != Phase::Over;
             expect_of(at, goes_on, "while the run goes on, only units at fault are stopped")?;
             let alone = self.is_alone(at) || seen.stand != Stand::Alive || seen.held || seen.going;
