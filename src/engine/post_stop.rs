@@ -167,6 +167,10 @@ impl Engine {
 
     /// Kills the `post_stop` of a unit, and does what has waited for it.
     pub(super) fn kill_post_stop(&mut self, now: Tick, id: UnitId, actions: &mut Vec<Action>) {
+        // At the end of the run, it was killed already.
+        if self.run == Run::Over {
+            return;
+        }
         if let Some(exit) = self.states[id.0].exit {
             let hurry = self.hurries();
             actions.push(Action::Tell(Fact::PostStopKilled { unit: id, hurry }));

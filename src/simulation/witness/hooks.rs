@@ -81,7 +81,10 @@ impl Witness<'_> {
 
     /// The time of a `post_stop` may be up.
     pub(super) fn post_stop_due(&mut self, at: usize) {
-        if let Some(finish) = self.units[at].finish.filter(|finish| finish.until <= self.now) {
+        // At the end of the run, it was killed already.
+        let goes_on = self.phase != Phase::Over && self.cut.is_none();
+        let due = |finish: &Finish| goes_on && finish.until <= self.now;
+        if let Some(finish) = self.units[at].finish.filter(due) {
             self.mark(Mark::PostStopSlow);
             self.find(Found::PostStop(at));
             self.units[at].owes_post_kill = true;
