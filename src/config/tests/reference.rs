@@ -70,7 +70,8 @@ pub(super) fn context(path: &str, name: &str, example: &str) -> Option<(String, 
     // Only halt units have this key.
     let path = if name == "always" { path.replace("sync", "halt") } else { path.to_owned() };
     // Only async units have these keys and those in them.
-    let of_async = path.contains(".schedule") || ["instances", "autostart"].contains(&name);
+    let of_async =
+        path.contains(".schedule") || ["instances", "autostart", "pid_file"].contains(&name);
     let path = if of_async { path.replace("sync.x", "async.x") } else { path };
     // The other keys that make the unit complete.
     let others = "async = { db.exec = 'x', nginx.exec = 'x', web.exec = 'x', backup.exec = 'x' }";

@@ -265,6 +265,7 @@ fn probe(ready: &Ready) -> &'static str {
         Probe::Log(_) => "log",
         Probe::Notify => "notify",
         Probe::Fd(_) => "fd",
+        Probe::PidFile => "pid_file",
     }
 }
 
