@@ -22,8 +22,8 @@ pub(super) struct Sought {
     stands_in: bool,
     /// The file as it was before the start, if it could not be removed.
     stale: Option<Stamp>,
-    /// The last thing that is wrong with the file, which the log has.
-    said: Option<NotMain>,
+    /// The last thing that was wrong with the file, and whether the log has it.
+    wrong: Option<(NotMain, bool)>,
 }
 
 impl Supervisor {
@@ -37,7 +37,7 @@ impl Supervisor {
             self.observed(&Observed::PidFileStays(id, path, &reason(error)));
         }
         let stale = kept.and_then(|_| Stamp::of(path));
-        self.units[id.0].sought = Some(Sought { stands_in: false, stale, said: None });
+        self.units[id.0].sought = Some(Sought { stands_in: false, stale, wrong: None });
     }
 
     /// Looks whether the file names the main process of a unit.
@@ -127,12 +127,18 @@ impl Supervisor {
         true
     }
 
-    /// Logs what is wrong with the file of a unit, once in a row, unless it may not be written yet.
+    /// Logs what is wrong with the file of a unit, once in a row, unless it may not be written yet. It has
+    /// to be wrong twice: a process that is just executing a program cannot be known as the unit's.
     fn say_of_pid_file(&mut self, id: UnitId, why: &NotMain) {
         let Some(sought) = &mut self.units[id.0].sought else { return };
         let early = matches!(why, NotMain::Missing | NotMain::NoNumber);
-        if !early && sought.said.as_ref() != Some(why) {
-            sought.said = Some(why.clone());
+        let (lasts, said) = match &sought.wrong {
+            Some((before, said)) if before == why => (true, *said),
+            Some(_) | None => (false, false),
+        };
+        let says = lasts && !said && !early;
+        sought.wrong = Some((why.clone(), said || says));
+        if says {
             let why = words::detail(&self.graph, id, &Detail::NotMain(why.clone()));
             self.observed(&Observed::NotMain(id, &why));
         }
