@@ -346,10 +346,13 @@ fn judge_case(case: &Case, plain: &Plain) -> (Came, Outcome) {
         // The number of calls may depend on the time.
         return (Came::NotMade, outcome);
     }
-    (judge(&outcome, plain, case.errno == "EPIPE"), outcome)
+    // EIO is how a pseudo-terminal, which units have there, says that nobody has its other side any
+    // more: pty(7).
+    let hung_up = situation.name == "output" && case.call == "read" && case.errno == "EIO";
+    (judge(&outcome, plain, hung_up || case.errno == "EPIPE"), outcome)
 }
 
-/// If `unread`, the reader of an output has left, so nobody misses the rest.
+/// If `unread`, one side of an output has left, so nobody misses the rest.
 fn judge(outcome: &Outcome, plain: &Plain, unread: bool) -> Came {
     for text in ["panicked", "this is a bug in trc", "impossible event"] {
         if outcome.err().contains(text) || outcome.out().contains(text) {

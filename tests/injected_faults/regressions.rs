@@ -94,5 +94,5 @@ fn a_lock_that_can_t_be_given_back_is_given_back_by_closing() {
 /// EIO counted as the end of a pseudo-terminal for pipes, too: output was lost, and nothing said so.
 #[test]
 fn the_output_of_a_unit_that_cannot_be_read_is_missed() {
-    each("output", &["read:EIO"], |_| true);
+    each("hooks", &["read:EIO"], |_| true);
 }
