@@ -633,7 +633,6 @@ fn who_is_killed_for_a_second_stop_signal_is_not_said_to_be_late() {
 
 #[test]
 fn what_is_no_file_or_is_held_by_somebody_holds_up_nothing() {
-    let _alone = common::alone();
     let rows = [
         ("env_file", "env_file = ['${W}/x']", "cannot read env_file"),
         ("a secret", "env.X = { file = '${W}/x' }", "cannot read"),

@@ -651,7 +651,6 @@ fn sigterm_ends_it_at_once_whatever_its_clients_do() {
 
 #[test]
 fn clients_that_are_silent_or_send_half_a_head_are_let_go() {
-    let _alone = alone();
     let (run, socket) = run(WEB);
     let it = Serve::new(&socket, &[]);
     it.wait_for(&run, "/readyz", 200);
