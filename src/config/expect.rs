@@ -55,16 +55,16 @@ impl Test {
         self.checks.iter().all(status) && !acts && !later
     }
 
-    /// Returns the units that the checks name.
+    /// Returns the units that the checks, the fault and the job name.
     pub(crate) fn units_mut(&mut self) -> impl Iterator<Item = &mut UnitRef> {
         let fault = self.fault.iter_mut().map(|fault| &mut fault.value.unit);
-        let said = self.checks.iter_mut().filter_map(|check| match &mut check.value {
-            Check::Found(Found::Said { unit, .. }) => unit.as_mut(),
-            Check::Found(Found::Now(State::Variables(variables))) => variables.unit.as_mut(),
-            Check::Found(Found::Now(State::Listener(listener))) => Some(&mut listener.unit),
-            _ => None,
-        });
-        said.chain(fault).chain(&mut self.job)
+        let checks = self.checks.iter_mut().filter_map(|check| check.value.unit_mut());
+        checks.chain(fault).chain(&mut self.job)
+    }
+
+    /// Returns the units that the checks name.
+    pub(crate) fn checked_units(&self) -> impl Iterator<Item = &UnitRef> {
+        self.checks.iter().filter_map(|check| check.value.unit())
     }
 }
 
@@ -345,6 +345,28 @@ pub(crate) enum Check {
     Asked(Asked),
     /// A check with an immediate result.
     Found(Found),
+}
+
+impl Check {
+    /// Returns the unit that the check names.
+    fn unit(&self) -> Option<&UnitRef> {
+        match self {
+            Self::Found(Found::Said { unit, .. }) => unit.as_ref(),
+            Self::Found(Found::Now(State::Variables(variables))) => variables.unit.as_ref(),
+            Self::Found(Found::Now(State::Listener(listener))) => Some(&listener.unit),
+            Self::Asked(_) | Self::Found(_) => None,
+        }
+    }
+
+    /// Does the same, to change it.
+    fn unit_mut(&mut self) -> Option<&mut UnitRef> {
+        match self {
+            Self::Found(Found::Said { unit, .. }) => unit.as_mut(),
+            Self::Found(Found::Now(State::Variables(variables))) => variables.unit.as_mut(),
+            Self::Found(Found::Now(State::Listener(listener))) => Some(&mut listener.unit),
+            Self::Asked(_) | Self::Found(_) => None,
+        }
+    }
 }
 
 /// A check over a connection.

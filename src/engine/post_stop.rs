@@ -13,8 +13,9 @@
 //! units that are `after` its end, those that it stands on, a new graph, the wait policy and the stop
 //! of the run. What the exit means is worked out at once ([`Exit`]), and done when the command has
 //! exited. Its failure is a warning. When its time is up, it is killed, and trc does not wait for it
-//! any more. Whatever it has left running when it exits is killed, too. In a hurry, when everything is killed, it does not run. It does not run for a unit that
-//! has survived SIGKILL, because the unit may still be there.
+//! any more. Whatever it has left running when it exits is killed, too. In a hurry, when everything is
+//! killed, it does not run. It does not run for a unit that has survived SIGKILL, because the unit may
+//! still be there.
 
 use super::unit::{Exit, Phase, Verdict, Why};
 use super::{

@@ -44,7 +44,8 @@ pub(crate) fn gaps(graph: &Graph, open: &[OpenPort]) -> Vec<Gap> {
         let node = graph.node(*id);
         let Some(test) = node.test() else { continue };
         let after = node.unit.after.iter().map(|after| &after.unit.value);
-        let all: BTreeSet<&String> = after.chain(names(test)).collect();
+        let checked = test.checked_units().map(|unit| &unit.value);
+        let all: BTreeSet<&String> = after.chain(checked).collect();
         named.extend(graph.ids().filter(|id| all.contains(&graph.node(*id).unit.id())));
         named.extend(node.victim.into_iter().chain(node.job));
         if let (Some(victim), Some(fault)) = (node.victim, &test.fault)
@@ -113,17 +114,6 @@ fn checked(test: &Test) -> BTreeSet<(u16, bool)> {
     };
     let during = test.during.iter().flat_map(|during| asked(&during.value.asked));
     test.checks.iter().flat_map(check).chain(during).collect()
-}
-
-/// Returns the names of the units that the checks of a test are about.
-fn names(test: &Test) -> impl Iterator<Item = &String> {
-    let names = test.checks.iter().filter_map(|check| match &check.value {
-        Check::Found(Found::Said { unit, .. }) => unit.as_ref(),
-        Check::Found(Found::Now(State::Variables(variables))) => variables.unit.as_ref(),
-        Check::Found(Found::Now(State::Listener(listener))) => Some(&listener.unit),
-        _ => None,
-    });
-    names.map(|name| &name.value)
 }
 
 /// Returns the numbers in a text that could be ports.
