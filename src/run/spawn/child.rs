@@ -59,8 +59,8 @@ pub(super) struct Orders {
     pub envp: Vec<*const c_char>,
     /// The variable of the environment that the child completes.
     pub own_pid: Option<OwnPid>,
-    /// The descriptors, with the numbers that they get. The child notes here where it has moved each of
-    /// them meanwhile.
+    /// The descriptors, with the numbers that they get. The child notes here to where it has moved one
+    /// that was in the way.
     pub moves: Vec<(Cell<RawFd>, RawFd)>,
     /// The pipe on which the child reports a failure.
     pub report: RawFd,
@@ -191,28 +191,29 @@ unsafe fn prepare(orders: &Orders, report: &mut RawFd) -> Step<()> {
         }
     }
 
-    // A source may have a number that another one needs: move all of them away first.
-    let mut above = 3;
-    for (_, to) in &orders.moves {
-        above = above.max(to + 1);
-    }
-    let high = |from: RawFd| {
+    // A descriptor may have the number that another one is to get: those that do make room first.
+    let is_wanted = |number: RawFd| orders.moves.iter().any(|(_, to)| *to == number);
+    let above = orders.moves.iter().map(|(_, to)| to + 1).max().unwrap_or(0).max(3);
+    let away = |from: RawFd| {
         let arguments = [fd(from), fd(libc::F_DUPFD_CLOEXEC), fd(above)];
-        step(SpawnStage::Streams, libc::SYS_fcntl, &arguments).map_err(|(stage, errno)| {
+        let moved = step(SpawnStage::Streams, libc::SYS_fcntl, &arguments);
+        let moved = moved.map_err(|(stage, errno)| {
             // fcntl(2): the number is beyond RLIMIT_NOFILE, so there are too few.
             (stage, if errno == libc::EINVAL { libc::EMFILE } else { errno })
-        })
+        })?;
+        Ok(RawFd::try_from(moved).unwrap_or(from))
     };
-    if !orders.moves.is_empty() {
-        *report = RawFd::try_from(high(*report)?).unwrap_or(*report);
+    if is_wanted(*report) {
+        *report = away(*report)?;
     }
     for (from, _) in &orders.moves {
-        from.set(RawFd::try_from(high(from.get())?).unwrap_or(-1));
+        if is_wanted(from.get()) {
+            from.set(away(from.get())?);
+        }
     }
     for (from, to) in &orders.moves {
         // dup3(2) refuses to copy a descriptor to itself, which cannot happen here.
         step(SpawnStage::Streams, libc::SYS_dup3, &[fd(from.get()), fd(*to), 0])?;
-        step(SpawnStage::Streams, libc::SYS_close, &[fd(from.get())])?;
     }
 
     if let Some(umask) = launch.umask {
