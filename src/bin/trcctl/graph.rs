@@ -4,10 +4,9 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 use trc::client::graph::{self, Format};
-use trc::client::live::Color;
 use trc::client::{check, cli};
 
-use crate::{TEMPLATE, arguments};
+use crate::{TEMPLATE, arguments, color};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -48,14 +47,7 @@ pub(crate) fn command() -> Command {
                 .hide_possible_values(true)
                 .value_parser(PossibleValuesParser::new(Format::WORDS.map(|(word, _)| word))),
         )
-        .arg(
-            Arg::new("color")
-                .long("color")
-                .value_name("WHEN")
-                .help("Print colours: auto (on a terminal), always or never [default: auto]")
-                .hide_possible_values(true)
-                .value_parser(["auto", "always", "never"]),
-        )
+        .arg(color::argument())
         .args(own)
 }
 
@@ -69,10 +61,10 @@ pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
     }
     let word = arguments.get_one::<String>("format").map(String::as_str);
     let format = Format::WORDS.into_iter().find(|(known, _)| Some(*known) == word);
-    let color = match arguments.get_one::<String>("color").map(String::as_str) {
-        Some("always") => Color::Always,
-        Some("never") => Color::Never,
-        Some(_) | None => Color::Auto,
-    };
-    Ok(graph::run(&line, &environment, format.map_or_else(Format::default, |it| it.1), color))
+    Ok(graph::run(
+        &line,
+        &environment,
+        format.map_or_else(Format::default, |it| it.1),
+        color::asked(arguments),
+    ))
 }

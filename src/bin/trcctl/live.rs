@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::client::live::{self, Change, Color, Options, Records};
+use trc::client::live::{self, Change, Options, Records};
 
-use crate::{TEMPLATE, completions};
+use crate::{TEMPLATE, color, completions};
 
 /// Returns the commands.
 pub(crate) fn commands() -> [Command; 14] {
@@ -52,11 +52,7 @@ pub(crate) fn run(name: &str, arguments: &ArgMatches) -> Option<u8> {
     let options = Options {
         socket: arguments.try_get_one::<PathBuf>("socket").ok().flatten().cloned(),
         json: arguments.try_get_one::<bool>("json").ok().flatten().is_some_and(|json| *json),
-        color: match arguments.try_get_one::<String>("color").ok().flatten().map(String::as_str) {
-            Some("always") => Color::Always,
-            Some("never") => Color::Never,
-            Some(_) | None => Color::Auto.settled(),
-        },
+        color: color::asked(arguments),
     };
     let units = || -> Vec<String> {
         arguments.get_many::<String>("unit").unwrap_or_default().cloned().collect()
@@ -126,14 +122,7 @@ fn live_command(name: &'static str, about: &'static str) -> Command {
 }
 
 fn screen_command(name: &'static str, about: &'static str) -> Command {
-    asking_command(name, about).arg(
-        Arg::new("color")
-            .long("color")
-            .value_name("WHEN")
-            .help("Print colours: auto (on a terminal), always or never [default: auto]")
-            .hide_possible_values(true)
-            .value_parser(["auto", "always", "never"]),
-    )
+    asking_command(name, about).arg(color::argument())
 }
 
 /// Returns a command that asks trc, and prints nothing itself.

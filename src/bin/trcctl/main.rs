@@ -1,5 +1,6 @@
 //! trcctl: checks and tests the configuration of trc without a container, and asks a running trc.
 
+mod color;
 mod completions;
 mod graph;
 mod live;
