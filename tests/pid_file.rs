@@ -163,6 +163,19 @@ fn a_daemon_that_exits_before_it_is_known_is_a_failure() {
     }
 }
 
+/// A daemon may be forked in more than two steps.
+#[test]
+fn a_daemon_outlives_the_process_that_has_stood_in_for_it() {
+    let daemon = "(read x < $W/on; exit 7) & echo $! > $W/pid";
+    for mode in MODES {
+        let script = format!("echo 4194304 > $W/pid; behind 'read x < $W/go; {daemon}'");
+        let running = service(&script, "").fifo("on").mode(mode).spawn();
+        running.wait_for("4194304 is not one of its live processes").open_gate("go");
+        running.wait_for("its main process is").open_gate("on");
+        running.finish().status(7).stderr_lacks("running");
+    }
+}
+
 #[test]
 fn only_a_live_process_of_the_service_is_believed() {
     let rows = [

@@ -1,5 +1,7 @@
 //! The notifications of units: who may send them, and what trc does with them.
 
+use std::os::fd::AsFd;
+
 use nix::unistd::{Pid, geteuid, getpgid};
 
 use super::super::notify::{Field, Message};
@@ -9,9 +11,9 @@ use crate::config::Probe;
 use crate::engine::{Detail, Event, Notice};
 use crate::graph::UnitId;
 use crate::run::os::clock::now;
-use crate::run::os::fd::pidfd;
+use crate::run::os::fd::{is_ready, pidfd};
 use crate::run::os::proc::Stat;
-use crate::run::os::{kin, processes, rights};
+use crate::run::os::{children, kin, processes, rights};
 use crate::words::Observed;
 
 /// The number of a unit's messages that trc reads at once, so that a flood starves nobody. To find
@@ -205,7 +207,10 @@ impl Supervisor {
     /// Only its parent knows its exit status.
     pub(super) fn main_ended(&mut self, id: UnitId) {
         let held = &mut self.units[id.0];
-        if let (Some(_), Some(pid)) = (held.main.take(), held.pid) {
+        // The unit may have another main process since, which lives, or which trc has yet to reap.
+        let ended = held.main.as_ref().is_some_and(|main| is_ready(main.as_fd()));
+        if let Some(pid) = held.pid.filter(|pid| ended && !children::has_ended(*pid)) {
+            held.main = None;
             self.ended(pid, crate::engine::Ending::Code(0));
             self.feed();
         }
