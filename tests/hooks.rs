@@ -1,6 +1,6 @@
 //! `pre_start` and `post_stop`, as a user sees them.
 
-use crate::common::{HUP, MODES, Mode, TERM, Trc, has, root};
+use crate::common::{HUP, MODES, Mode, TERM, Trc, has, python, root};
 use crate::control::{Asked, same};
 
 /// Returns a unit whose command blocks once it has printed a line, with these keys.
@@ -258,8 +258,14 @@ fn whatever_a_post_stop_leaves_is_gone_although_its_unit_does_not_start_again() 
 
 #[test]
 fn a_test_run_tells_of_a_post_stop_that_is_not_as_it_should_be() {
+    let zombie = format!(
+        "['{}', '-c', 'import os; pid = os.fork() or os._exit(0); os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)']",
+        python()
+    );
     for (post_stop, says) in [
         ("'true'", None),
+        // It has left a zombie, which is nothing that runs.
+        (&zombie, None),
         ("['sh', '-c', 'echo odd; exit 9']", Some("failed with status 9")),
         ("'nosuch'", Some("nosuch: command not found in PATH")),
         (

@@ -39,6 +39,15 @@ pub(crate) fn group_lives(group: i32) -> bool {
     signal(-group, 0)
 }
 
+/// Returns whether a process of this process group is alive. Without `/proc`, a zombie counts as alive.
+pub(crate) fn lives_in_group(group: i32) -> bool {
+    let lives = |pid: &i32| Stat::of(*pid).is_some_and(|it| it.group == group && it.lives());
+    group_lives(group) && {
+        let pids = proc::pids();
+        pids.is_empty() || pids.iter().any(lives)
+    }
+}
+
 /// Returns the live processes of a process group, except one of them.
 pub(crate) fn others(group: i32, but: i32) -> Vec<i32> {
     let other = |pid: &i32| {

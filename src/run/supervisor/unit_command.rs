@@ -163,7 +163,7 @@ impl Supervisor {
             self.birthmarks.unit_of_post_stop(*pid) == Some(id)
                 && Stat::of(*pid).is_some_and(|stat| stat.lives())
         };
-        let left = processes::group_lives(group) || self.children.strangers().iter().any(is_its);
+        let left = processes::lives_in_group(group) || self.children.strangers().iter().any(is_its);
         self.units[id.0].post_stop = Some(group).filter(|_| left);
         left
     }
