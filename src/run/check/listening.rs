@@ -145,10 +145,14 @@ fn chosen() -> RangeInclusive<u16> {
 pub(crate) fn open_ports(units: &[(UnitId, Vec<i32>)]) -> Vec<OpenPort> {
     /// The number of descriptors that are looked at.
     const MOST: usize = 20_000;
-    let sockets_of = |(unit, pids): &(UnitId, Vec<i32>)| -> Vec<(u64, UnitId)> {
-        pids.iter().flat_map(|pid| sockets(*pid)).map(|inode| (inode, *unit)).collect()
-    };
-    let owners: BTreeMap<u64, UnitId> = units.iter().flat_map(sockets_of).take(MOST).collect();
+    let processes = units.iter().flat_map(|(unit, pids)| pids.iter().map(|pid| (*unit, *pid)));
+    let all = processes.flat_map(|(unit, pid)| descriptors(pid).map(move |it| (unit, it)));
+    let mut owners: BTreeMap<u64, UnitId> = BTreeMap::new();
+    for (unit, socket) in all.take(MOST) {
+        if let Some(inode) = socket {
+            owners.entry(inode).or_insert(unit);
+        }
+    }
     let chosen = chosen();
     let mut ports: BTreeMap<(u16, bool), OpenPort> = BTreeMap::new();
     for udp in [false, true] {
@@ -220,17 +224,18 @@ pub(crate) fn of_unit(unit: &str, pids: &[i32], ports: &[Listening]) -> Result<(
 
 /// Returns whether a process has a descriptor of one of these sockets.
 fn holds(pid: i32, wanted: &[u64]) -> bool {
-    sockets(pid).any(|inode| wanted.contains(&inode))
+    descriptors(pid).flatten().any(|inode| wanted.contains(&inode))
 }
 
-/// Returns the numbers of the sockets of which a process has a descriptor.
-fn sockets(pid: i32) -> impl Iterator<Item = u64> {
+/// Returns the number of the socket of each descriptor of a process; `None` for a descriptor of something
+/// else.
+fn descriptors(pid: i32) -> impl Iterator<Item = Option<u64>> {
     let socket = |entry: std::fs::DirEntry| -> Option<u64> {
         let to = std::fs::read_link(entry.path()).ok()?;
         to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd"));
-    entries.into_iter().flatten().flatten().filter_map(socket)
+    entries.into_iter().flatten().flatten().map(socket)
 }
 
 fn verdict(wanted: &Listening, table: &Table) -> Result<(), Wrong> {
@@ -291,6 +296,17 @@ mod tests {
 
     fn wanted(ip: Option<&str>, port: u16) -> Listening {
         Listening { ip: ip.map(|ip| ip.parse().unwrap()), port, udp: false, negated: false }
+    }
+
+    #[test]
+    fn a_port_is_one_of_the_first_unit_that_has_its_socket() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let own = vec![std::process::id().cast_signed()];
+        let units = [(UnitId(3), own.clone()), (UnitId(5), own)];
+        let open = open_ports(&units);
+        let open = open.iter().find(|open| open.port == port && !open.udp).unwrap();
+        assert_eq!((open.unit, open.outside), (Some(UnitId(3)), false));
     }
 
     #[test]
