@@ -176,6 +176,17 @@ fn a_daemon_outlives_the_process_that_has_stood_in_for_it() {
     }
 }
 
+/// Each of these processes forks the next one and exits, perhaps while trc lists its children.
+#[test]
+fn a_daemon_that_is_forked_in_many_quick_steps_is_found() {
+    let script = format!("f() {{ [ $1 -gt 0 ] || exec sh -c '{DAEMON}'; f $(($1 - 1)) & }}\nf 6");
+    for _ in 0..20 {
+        let running = service(&script, "").spawn();
+        running.wait_for("its main process is").signal(TERM);
+        running.finish().status(143).stderr_lacks("running");
+    }
+}
+
 #[test]
 fn only_a_live_process_of_the_service_is_believed() {
     let rows = [

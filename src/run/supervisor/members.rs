@@ -148,9 +148,24 @@ impl Supervisor {
 
     /// Returns the kind of leftovers of a unit whose main process has just been reaped.
     pub(super) fn left_by(&mut self, id: UnitId, pid: i32) -> Left {
-        let strangers =
-            if self.graph.transparent { Vec::new() } else { self.children.left_by(pid) };
-        self.left_among(id, &strangers)
+        /// The number of looks. Processes that go on forking and exiting may need more.
+        const LOOKS: u32 = 8;
+        if self.graph.transparent {
+            return self.left_among(id, &[]);
+        }
+        let (mut left, mut dead) = (Left::Nothing, 0);
+        for _ in 0..LOOKS {
+            let strangers = self.children.left_by(pid);
+            left = self.left_among(id, &strangers);
+            // A daemon that forks twice may have exited since it was listed, and its child was not.
+            let lives = |pid: &i32| Stat::of(*pid).is_some_and(|stat| stat.lives());
+            let ended = strangers.iter().filter(|pid| !lives(pid)).count();
+            if !self.units[id.0].adopted.is_empty() || ended == dead {
+                return left;
+            }
+            dead = ended;
+        }
+        left
     }
 
     fn left_among(&mut self, id: UnitId, strangers: &[i32]) -> Left {
