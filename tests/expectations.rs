@@ -268,7 +268,7 @@ fn a_unit_may_write_only_so_many_lines_per_second() {
     tested(&apart.replace("ready.log = 'up'", ""))
         .run()
         .status(1)
-        .stderr_has("trc does not read the output of async.loud");
+        .stderr_has("trc does not read the output of async.loud, so it cannot count the lines");
     let short = "[async.a]\nexec = 'a'\n[test.t]\nexpect = { max_log_rate = 5, holds = '10ms' }\n";
     tested(short).run().status(78).stderr_has("error: `expect.max_log_rate` needs `holds`");
 }
@@ -295,13 +295,13 @@ fn the_json_report_lists_what_no_test_is_about() {
         serde_json::Value::from(all),
         serde_json::json!([
             {"kind": "unit", "unit": "async.server", "port": null,
-             "text": "no test names async.server or asks for a port of it"},
+             "text": "no test names async.server or uses one of its ports"},
             {"kind": "unit", "unit": "async.web", "port": null,
-             "text": "no test names async.web or asks for a port of it"},
+             "text": "no test names async.web or uses one of its ports"},
             {"kind": "port", "unit": "async.server", "port": port_text,
-             "text": format!("no test asks for port {port}/tcp of async.server")},
+             "text": format!("no test uses port {port}/tcp of async.server")},
             {"kind": "restart", "unit": "async.server", "port": null,
-             "text": "no fault tries the restart of async.server"},
+             "text": "no fault tests the restart of async.server"},
         ])
     );
     let both = format!(

@@ -128,7 +128,8 @@ fn whatever_a_pre_start_leaves_is_gone_before_its_unit_runs() {
                     .replace("read x < $W/pid", "while ! [ -s $W/pid ]; do :; done")
             );
             let running = Trc::toml(&toml).mode(mode).spawn();
-            running.wait_for("killing what the pre_start of async.web has left running");
+            running
+                .wait_for("killing the processes that the pre_start of async.web has left running");
             running.wait_for("]: up\n").signal(TERM);
             running.finish().status(143);
         }
@@ -225,7 +226,7 @@ fn a_post_stop_that_takes_too_long_is_killed_with_its_process_group() {
 }
 
 #[test]
-fn whatever_a_post_stop_leaves_is_gone_before_the_next_start() {
+fn processes_that_a_post_stop_leaves_are_killed_before_the_next_start() {
     if !has("setsid") {
         return;
     }
@@ -238,7 +239,9 @@ fn whatever_a_post_stop_leaves_is_gone_before_the_next_start() {
                  post_stop = ['sh', '-c', '[ -s $W/pid ] || {detach}sh -c \"echo $$$$ > $W/pid; exec cat $W/never\" & while ! [ -s $W/pid ]; do :; done']\n"
             );
             let running = Trc::toml(&toml).mode(mode).spawn();
-            running.wait_for("killing what the post_stop of async.web has left running: cat ");
+            running.wait_for(
+                "killing the processes that the post_stop of async.web has left running: cat ",
+            );
             running.wait_for("]: again\n").signal(TERM);
             running.finish().status(143);
         }
@@ -246,7 +249,7 @@ fn whatever_a_post_stop_leaves_is_gone_before_the_next_start() {
 }
 
 #[test]
-fn whatever_a_post_stop_leaves_is_gone_although_its_unit_does_not_start_again() {
+fn processes_that_a_post_stop_leaves_are_killed_even_if_the_unit_does_not_start_again() {
     let toml = "[async.once]\noneshot = true\nexec = 'true'\n\
                 post_stop = ['sh', '-c', 'cat $W/never & echo $! > $W/pid']\n\
                 [sync.next]\nafter = { once = 'exited' }\n\
@@ -257,7 +260,7 @@ fn whatever_a_post_stop_leaves_is_gone_although_its_unit_does_not_start_again() 
 }
 
 #[test]
-fn a_test_run_tells_of_a_post_stop_that_is_not_as_it_should_be() {
+fn a_test_run_reports_a_post_stop_that_fails_is_slow_or_leaves_processes() {
     let zombie = format!(
         "['{}', '-c', 'import os; pid = os.fork() or os._exit(0); os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)']",
         python()
@@ -274,7 +277,7 @@ fn a_test_run_tells_of_a_post_stop_that_is_not_as_it_should_be() {
         ),
         (
             "['sh', '-c', 'sleep 1000 &']",
-            Some("which was killed: it has to wait for what it starts"),
+            Some("which trc killed: post_stop has to wait for the processes that it starts"),
         ),
     ] {
         let toml = format!(

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
-use crate::common::{MODES, Running, TERM, Trc, has, python, root, table};
+use crate::common::{MODES, Outcome, Running, TERM, Trc, has, python, root, table};
 use crate::control::Asked;
 use crate::listen::free_port;
 
@@ -44,7 +44,7 @@ fn nobody_listens(running: &Running, port: u16) {
 }
 
 #[test]
-fn a_daemonising_nginx_is_told_so_and_is_gone_before_its_restart() {
+fn a_daemonizing_nginx_gets_advice_and_is_killed_before_its_restart() {
     if !root() || !has("nginx") {
         return;
     }
@@ -63,7 +63,7 @@ fn a_daemonising_nginx_is_told_so_and_is_gone_before_its_restart() {
 }
 
 #[test]
-fn a_daemonising_nginx_is_supervised_as_any_other_service() {
+fn a_daemonizing_nginx_is_supervised_as_any_other_service() {
     if !root() || !has("nginx") {
         return;
     }
@@ -153,13 +153,19 @@ fn a_service_fails_with_the_status_of_its_start() {
 
 #[test]
 fn a_daemon_that_exits_before_it_is_known_is_a_failure() {
-    let lost = "async.web put itself into the background, but no process of it is in ";
+    let lost = |outcome: &Outcome| {
+        let file = outcome.path("pid").display().to_string();
+        format!("async.web put itself into the background, but {file} named none of its processes")
+    };
     for mode in MODES {
-        service("exit 0", "").mode(mode).run().status(1).stderr_has(lost);
+        let outcome = service("exit 0", "").mode(mode).run();
+        outcome.status(1).stderr_has(&lost(&outcome));
         let script = "echo 4194304 > $W/pid; behind 'read x < $W/go; exit 3'";
         let running = service(script, "").mode(mode).spawn();
-        running.wait_for("4194304 is not one of its live processes").open_gate("go");
-        running.finish().status(3).stderr_has(lost).stderr_has("; the last one exited with 3");
+        running.wait_for("names 4194304, which is not one of its live processes").open_gate("go");
+        let outcome = running.finish();
+        let lost = format!("{}; the last one exited with 3", lost(&outcome));
+        outcome.status(3).stderr_has(&lost);
     }
 }
 
@@ -190,7 +196,7 @@ fn a_daemon_that_is_forked_in_many_quick_steps_is_found() {
 #[test]
 fn only_a_live_process_of_the_service_is_believed() {
     let rows = [
-        ("nothing", "", ", which does not exist"),
+        ("nothing", "", "/pid does not exist"),
         ("PID 1", "echo 1 > $W/pid", "has no process ID in it"),
         ("trc", "echo $PPID > $W/pid", ""),
         ("another unit", "cat $W/other > $W/pid", "is not one of its live processes"),
@@ -204,7 +210,11 @@ fn only_a_live_process_of_the_service_is_believed() {
             "sh -c 'echo $$' > $W/pid",
             "is not one of its live processes",
         ),
-        ("nobody", "echo 4194304 > $W/pid", ": 4194304 is not one of its live processes"),
+        (
+            "nobody",
+            "echo 4194304 > $W/pid",
+            "/pid names 4194304, which is not one of its live processes",
+        ),
         ("a number that is too large", "echo 99999999999 > $W/pid", "has no process ID in it"),
         ("no number", "echo nginx > $W/pid", "has no process ID in it"),
         ("nothing in it", ": > $W/pid", "has no process ID in it"),
@@ -225,7 +235,9 @@ fn only_a_live_process_of_the_service_is_believed() {
                              exec = ['sh', '-c', '(setsid cat $W/never & echo $! > $W/others-daemon); echo $$$$ > $W/other; echo other is up; exec cat $W/never']";
                 let script = format!("{write}\nbehind 'exec cat $W/never'");
                 let outcome = service(&script, other).mode(mode).run();
-                outcome.status(124).stderr_has("no process of it is in ").stderr_has(says);
+                let file = outcome.path("pid").display().to_string();
+                let lost = format!("it put itself into the background, but {file} ");
+                outcome.status(124).stderr_has(&lost).stderr_has(says);
                 outcome.stdout_lacks("its main process is");
             },
         );
@@ -242,7 +254,7 @@ fn a_file_from_before_the_start_is_removed() {
 }
 
 #[test]
-fn a_file_that_cannot_be_removed_does_not_keep_a_service_from_its_start() {
+fn a_file_that_cannot_be_removed_does_not_keep_a_service_from_starting() {
     let script = format!("rmdir $W/pid; behind '{DAEMON}'");
     let running = service(&script, "").file("pid/x", "").before("rm $W/pid/x").spawn();
     running.wait_for("cannot remove ").wait_for("its main process is").signal(TERM);

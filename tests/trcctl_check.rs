@@ -77,6 +77,8 @@ fn image() -> TempDir {
         ("usr/bin/perl-script", b"#!/usr/bin/perl -w\n", 0o755),
         ("usr/bin/env", b"#!/bin/sh\n", 0o755),
         ("usr/bin/env-script", b"#!/usr/bin/env -S ruby -w\n", 0o755),
+        ("usr/bin/env-typo", b"#!/usr/bin/env pyton3\n", 0o755),
+        ("usr/bin/nameless", b"#!\n", 0o755),
     ];
     for (name, text, mode) in files {
         std::fs::write(path(name), text).unwrap();
@@ -104,7 +106,7 @@ fn check_image(toml: &str, arguments: &[&str]) -> (Option<i32>, String, String) 
 }
 
 #[test]
-fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
+fn everything_that_a_unit_needs_and_the_image_lacks_is_an_error() {
     for (keys, message, help) in [
         (
             "exec = 'pyton3 -m x'",
@@ -116,7 +118,7 @@ fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
         ("exec = 'tool'", "there is no program tool in PATH", ""),
         (
             "exec = '/usr/bin/tool'",
-            "async.a cannot start: nobody may execute /usr/bin/tool",
+            "async.a cannot start: /usr/bin/tool is not executable",
             "chmod +x",
         ),
         (
@@ -124,13 +126,19 @@ fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
             "/usr/bin/text is neither a program for Linux nor a script",
             "`#!/bin/sh`",
         ),
-        ("exec = 'crlf'", "/usr/bin/crlf needs the interpreter /bin/sh\\r, with a CR", "sed -i"),
+        (
+            "exec = 'crlf'",
+            "the first line of /usr/bin/crlf ends with a CR, so the kernel looks for the interpreter /bin/sh\\r",
+            "sed -i",
+        ),
         (
             "exec = 'perl-script'",
             "/usr/bin/perl-script needs the interpreter /usr/bin/perl, which does not exist",
             "",
         ),
         ("exec = 'env-script'", "/usr/bin/env-script needs ruby, which is not in PATH", ""),
+        ("exec = 'env-typo'", "needs pyton3, which is not in PATH", "did you mean `python3`?"),
+        ("exec = 'nameless'", "the first line of /usr/bin/nameless names no", "`#!/bin/sh`"),
         ("exec = 'dynamic'", "/usr/bin/dynamic needs the loader /", "link it statically"),
         (
             "exec = 'sh'\nstop.exec = 'none'",
@@ -166,10 +174,10 @@ fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
             "",
         ),
         ("exec = 'sh'\ncwd = '/srv/none'", "async.a: its cwd /srv/none does not exist", "`dirs`"),
-        ("exec = 'sh'\ncwd = '/usr/bin/sh'", "its cwd /usr/bin/sh is no directory", ""),
+        ("exec = 'sh'\ncwd = '/usr/bin/sh'", "its cwd /usr/bin/sh is not a directory", ""),
         (
             "exec = 'sh'\noutput = { file = '/var/log/a/b.log' }",
-            "the directory of its output /var/log/a/b.log does not exist",
+            "the directory of its output file /var/log/a/b.log does not exist",
             "`dirs`",
         ),
         ("exec = 'sh'\nfiles.'/a'.template = '/b'", "the template /b does not exist", ""),
@@ -186,7 +194,7 @@ fn what_a_unit_needs_and_the_image_does_not_have_is_an_error() {
 }
 
 #[test]
-fn what_is_there_or_will_be_there_is_no_error() {
+fn files_that_exist_or_will_exist_are_not_reported() {
     for keys in [
         "exec = 'sh'",
         "exec = 'python3 x'\nuser = 'www-data'\ngroup = '1234'\ncwd = '/srv/web'",
@@ -206,12 +214,12 @@ fn what_is_there_or_will_be_there_is_no_error() {
 }
 
 #[test]
-fn what_a_boot_unit_may_make_is_a_warning() {
+fn a_user_that_a_boot_unit_may_add_is_only_a_warning() {
     let toml = "[boot.setup]\nscript = 'adduser web'\n[async.a]\nexec = 'sh'\nuser = 'web'\n";
     let (status, out, err) = check_image(toml, &[]);
     assert!(status == Some(0) && out.starts_with("ok: 2 units"), "{err}");
     assert!(err.starts_with("warning: async.a: there is no user web in /etc/passwd"), "{err}");
-    assert!(err.contains("= note: a boot unit may change that\n"), "{err}");
+    assert!(err.contains("= note: a boot unit may add what is missing\n"), "{err}");
     let (status, out, err) = check_image(toml, &["--strict"]);
     assert!(status == Some(78) && out.is_empty() && err.ends_with("1 warning\n"), "{err}");
     // Nobody prepares anything for boot units themselves.
@@ -220,7 +228,7 @@ fn what_a_boot_unit_may_make_is_a_warning() {
 }
 
 #[test]
-fn what_is_found_has_forms_for_programs() {
+fn errors_are_also_printed_as_json_sarif_and_annotations() {
     let toml = "[async.a]\nexec = 'none'\n";
     let (status, out, err) = check_image(toml, &["--format", "github"]);
     assert_eq!((status, &*err), (Some(78), ""));
@@ -239,7 +247,7 @@ fn what_is_found_has_forms_for_programs() {
 }
 
 #[test]
-fn a_root_that_is_none_is_an_error_of_the_command_line() {
+fn a_root_that_does_not_exist_is_an_error_of_the_command_line() {
     let (status, _, err) =
         check(&Case::new().toml("[async.a]\nexec = 'a'"), &["--root", "/no/such"]);
     assert!(
@@ -330,17 +338,37 @@ fn check_says_where_nothing_is_declared() {
 
 /// trcctl used to report that all is well in a directory that nobody meant.
 #[test]
-fn check_fails_where_there_is_nothing_to_check() {
+fn check_fails_where_there_is_no_configuration() {
     let case = Case::new();
     std::fs::remove_dir(case.path("trc.d")).unwrap();
     let says = format!(
-        "error: there is nothing to check: {} has no trc.toml and no trc.d\n   = help: name the directory of the configuration with `-w DIR`\n\n1 error\n",
+        "error: there is no configuration: {} has neither a trc.toml nor a trc.d\n   = help: name the directory of the configuration with `-w DIR`\n\n1 error\n",
         case.dir.path().display()
     );
     assert_eq!(check(&case, &[]), (Some(78), String::new(), says));
     let (status, out, _) = check(&case, &["true"]);
     assert_eq!(status, Some(0));
     assert!(out.starts_with("ok: 1 unit in "), "{out}");
+}
+
+/// The directory in which people run it may have a trc.toml, which is not that of the image.
+#[test]
+fn check_of_an_image_without_a_configuration_says_where_it_looked() {
+    let dir = TempDir::new().unwrap();
+    let root = dir.path().to_str().unwrap();
+    for why in ["does not exist", "has neither a trc.toml nor a trc.d"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
+            .args(["check", "--root", root])
+            .env_clear()
+            .output()
+            .unwrap();
+        let says = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{says}");
+        let none = format!("error: there is no configuration: {root}/etc {why}\n");
+        let help = "= help: with --root, trcctl reads the configuration in the image's /etc;";
+        assert!(says.contains(&none) && says.contains(help), "{says}");
+        _ = std::fs::create_dir(dir.path().join("etc"));
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn every_value_has_its_place_and_those_that_it_has_replaced() {
 }
 
 #[test]
-fn a_key_is_told_with_its_meaning_and_its_default() {
+fn a_key_is_described_with_its_meaning_and_its_default() {
     explain(&["web.stop.timeout", "async.web.nice", "test.front.script"]).status(0).stdout_is(
         "async.web.stop.timeout\n  \
            meaning     the time from the stop signal to SIGKILL\n  \
@@ -44,7 +44,7 @@ fn a_key_is_told_with_its_meaning_and_its_default() {
            example     timeout = \"20s\"\n\n\
          async.web.nice\n  \
            meaning     its nice value, from -20 (highest priority) to 19 (lowest)\n  \
-           value       not written\n  \
+           value       not set\n  \
            default     trc's own\n  \
            example     nice = 10\n\n\
          test.front.script\n  \
@@ -56,7 +56,7 @@ fn a_key_is_told_with_its_meaning_and_its_default() {
 }
 
 #[test]
-fn a_table_or_a_unit_is_told_by_its_keys() {
+fn a_table_or_a_unit_is_a_list_of_its_keys() {
     let web = explain(&["web"]);
     web.status(0).stdout_has("async.web.exec ").stdout_lacks("test.front");
     explain(&["web.ready"]).status(0).stdout_has("  instead of http").stdout_lacks("exec");
@@ -65,18 +65,19 @@ fn a_table_or_a_unit_is_told_by_its_keys() {
 }
 
 #[test]
-fn what_is_no_key_has_a_tip() {
+fn a_misspelt_name_gets_a_tip() {
     for (name, tip) in [
         ("web.stop.timout", "did you mean `async.web.stop.timeout`?"),
         ("async.web.exce", "did you mean `async.web.exec`?"),
-        ("shutdwn.timeout", "`trcctl explain` lists all that are written"),
+        ("wbe", "there is no key, table or unit `wbe`: did you mean `web`?"),
+        ("shutdwn.timeout", "`trcctl explain` lists every key that is set"),
     ] {
         explain(&[name]).status(64).stderr_has(tip).stdout_is("");
     }
 }
 
 #[test]
-fn values_of_variables_are_told_to_nobody() {
+fn values_of_variables_are_hidden() {
     for arguments in [&[][..], &["web.env.TOKEN"], &["--json"], &["-c", "async.web.env.TOKEN=hush"]]
     {
         let outcome = explain(arguments);

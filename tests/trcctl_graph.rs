@@ -87,11 +87,11 @@ fn a_configuration_with_errors_gets_those_of_check() {
 }
 
 #[test]
-fn nothing_to_show_is_an_error() {
+fn a_directory_without_a_configuration_is_an_error() {
     let dir = TempDir::new().unwrap();
     let (status, out, err) = trcctl("graph", dir.path(), &[]);
     assert_eq!((status, out.as_str()), (Some(78), ""));
-    assert!(err.contains("has no trc.toml and no trc.d"), "{err}");
+    assert!(err.contains("has neither a trc.toml nor a trc.d"), "{err}");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn coverage_shows_what_no_test_is_about() {
     let test = "[test.one]\nexpect.log = { unit = 'web', contains = 'up' }\n";
     let job = "[async.backup]\nschedule = '@daily'\nexec = 'true'\n";
     let outcome = tested(&format!("{SERVICE}{job}{test}")).arg("--coverage").run();
-    let missing = "not tested\n  no test names async.backup or asks for a port of it";
+    let missing = "not tested\n  no test names async.backup or uses one of its ports";
     outcome.status(0).stdout_has(missing);
     tested(&format!("{SERVICE}{test}")).args(&["--coverage", "--repeat", "2"]).run().status(64);
 }

@@ -97,24 +97,24 @@ impl Decoder<'_> {
                 "pid_file",
                 unit.stage != Stage::Async,
                 format!(
-                    "{id} runs in its turn, until it exits: only async units can put themselves into the background"
+                    "only async units can put themselves into the background, and trc waits until {id} exits"
                 ),
             ),
             (
                 "pid_file",
                 unit.oneshot == Some(true),
-                format!("{id} is a one-shot, which exits by itself: only a service goes on in the background"),
+                format!("{id} is a one-shot, which exits by itself: only a service can run on in the background"),
             ),
             (
                 "pid_file",
                 unit.schedule.is_some(),
-                format!("{id} has a schedule, so it exits by itself: only a service goes on in the background"),
+                format!("{id} has a schedule, so it exits by itself: only a service can run on in the background"),
             ),
             (
                 "pid_file",
                 !unit.listen.is_empty(),
                 format!(
-                    "{id} could not use the sockets of `listen`, which are for the process that trc starts (LISTEN_PID): let it run in the foreground, or let it listen by itself"
+                    "only the process that trc starts can use the sockets of `listen` (LISTEN_PID): let {id} stay in the foreground, or remove `listen`"
                 ),
             ),
             (

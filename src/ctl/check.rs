@@ -18,14 +18,18 @@ use super::here::{here, is_configured, is_named};
 use super::root::{self, Root};
 use super::scripts;
 
-/// What `trcctl check` is asked for, besides what trc is.
+/// The advice if an image has no configuration.
+const IN_ROOT: &str = "with --root, trcctl reads the configuration in the image's /etc; `-w DIR` names another \
+     directory";
+
+/// The options of `trcctl check` that trc itself does not have.
 #[derive(Clone, Default, Debug)]
 pub struct Options {
-    /// The root directory of the image, if its files are looked at.
+    /// The root directory of the image to check, if there is one.
     pub root: Option<PathBuf>,
     /// Whether warnings are errors.
     pub strict: bool,
-    /// The form of what is found.
+    /// The format of errors and warnings.
     pub format: Format,
 }
 
@@ -35,20 +39,30 @@ pub struct Options {
 /// Returns why the root directory cannot be used.
 pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> Result<u8, String> {
     let root = options.root.as_deref().map(|path| {
-        let why = |error| format!("--root {}: {}", path.display(), reason(&error));
+        let why = |error| format!("cannot use --root {}: {}", path.display(), reason(&error));
         Root::new(path).map_err(why)
     });
     let root = root.transpose()?;
-    let line = &match options.root.as_deref().filter(|_| !is_named(line) && !line.bare) {
+    let in_root = options.root.as_deref().filter(|_| !is_named(line) && !line.bare);
+    let line = &match in_root {
         Some(root) => CommandLine { work_dir: Some(root.join("etc")), ..line.clone() },
         None => here(line),
     };
-    let (loaded, mut diagnostics) = examined(line, environment, root.as_ref());
+    let (loaded, mut diagnostics) = match in_root.map(|root| root.join("etc")) {
+        Some(etc) if !etc.exists() => {
+            let message = format!("there is no configuration: {} does not exist", etc.display());
+            (None, vec![Diagnostic::error(Origin::Default, message).help(IN_ROOT)])
+        }
+        Some(_) | None => examined(line, environment, root.as_ref()),
+    };
     let warns = diagnostics.iter().any(|found| found.severity == Severity::Warning);
     let listing = loaded.map(|loaded| listing(&loaded, line.bare || is_named(line)));
     let listing = match listing {
         Some(Err(nothing)) => {
-            diagnostics.push(nothing);
+            diagnostics.push(match in_root {
+                Some(_) => nothing.help(IN_ROOT),
+                None => nothing,
+            });
             None
         }
         Some(Ok(listing)) => Some(listing).filter(|_| !(options.strict && warns)),
@@ -82,8 +96,8 @@ pub(super) fn correct(line: &CommandLine, environment: &Environment) -> Option<L
     Some(loaded)
 }
 
-/// Loads a configuration with its tests, and returns what is wrong with it, and with an image. There is
-/// no configuration if there is an error.
+/// Loads a configuration with its tests. Returns it unless it has errors, and returns all errors and
+/// warnings, including those about the image.
 fn examined(
     line: &CommandLine,
     environment: &Environment,
@@ -211,10 +225,14 @@ fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
     let Config { units, work_dir, .. } = &loaded.config;
     let (directory, is_there) = (work_dir.display(), is_configured(work_dir));
     if units.is_empty() && !is_there && !loaded.has_files() {
-        let here = if named { "" } else { "the current directory and " };
-        let have = if named { "has" } else { "have" };
-        let message =
-            format!("there is nothing to check: {here}{directory} {have} no trc.toml and no trc.d");
+        let message = if named {
+            format!("there is no configuration: {directory} has neither a trc.toml nor a trc.d")
+        } else {
+            format!(
+                "there is no configuration: neither the current directory nor {directory} has a \
+                 trc.toml or a trc.d"
+            )
+        };
         return Err(Diagnostic::error(Origin::Default, message)
             .help("name the directory of the configuration with `-w DIR`"));
     }

@@ -1,4 +1,4 @@
-//! `trcctl explain`: the value of each key, where it is written, and what it has replaced.
+//! `trcctl explain`: the value of each key, where it comes from, and which values it has replaced.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,14 +15,14 @@ use crate::config::{
 use crate::status;
 use crate::text::{harmless, without_links};
 
-/// The number of characters of a value that a line of the list has room for.
+/// The most characters of a value that the list shows.
 const ROOM: usize = 48;
 
-/// Prints the keys of a configuration, or those that are named: a key, a table, or a unit. Returns the
-/// exit status.
+/// Prints all keys of a configuration, or those of the named keys, tables and units. Returns the exit
+/// status.
 ///
 /// # Errors
-/// Returns why a name is not that of a key.
+/// Returns an error if a name is not that of a key, a table or a unit.
 pub fn run(
     line: &CommandLine,
     environment: &Environment,
@@ -63,9 +63,9 @@ pub fn run(
 struct Asked<'a> {
     /// The full key.
     key: String,
-    /// What the reference says of it, if it is a key of its own.
+    /// Its entry in the reference; `None` for a unit, and for a table without an entry.
     known: Option<&'static Key>,
-    /// The keys that are written: the key itself, or those of the table.
+    /// The keys that are set: the key itself, or those of the table.
     written: Vec<&'a Effective>,
 }
 
@@ -92,17 +92,18 @@ fn asked<'a>(loaded: &Loaded, all: &'a [Effective], name: &str) -> Result<Asked<
             return Ok(Asked { key, known, written });
         }
     }
-    let tip = likely(all, &names).map(|key| format!(": did you mean `{key}`?"));
+    let ids: Vec<String> = units().collect();
+    let tip = likely(all, &ids, &names).map(|key| format!("did you mean `{key}`?"));
     Err(format!(
-        "nothing sets `{}`, and it is no key{}",
+        "there is no key, table or unit `{}`: {}",
         harmless(name),
-        tip.unwrap_or_else(|| ": `trcctl explain` lists all that are written".to_owned())
+        tip.unwrap_or_else(|| "`trcctl explain` lists every key that is set".to_owned())
     ))
 }
 
-/// Returns the key that these names were probably meant to be: one that is written, or one beside which
-/// they would be.
-fn likely(all: &[Effective], names: &[String]) -> Option<String> {
+/// Returns the name that these were probably meant to be: a key that is set or that their table can
+/// have, or a unit.
+fn likely(all: &[Effective], ids: &[String], names: &[String]) -> Option<String> {
     let beside = |name: &String| {
         let (table, _) = name.rsplit_once('.')?;
         let path: Vec<String> = table.split('.').map(str::to_owned).collect();
@@ -110,7 +111,10 @@ fn likely(all: &[Effective], names: &[String]) -> Option<String> {
     };
     let known: Vec<String> = names.iter().filter_map(beside).flatten().collect();
     let written = all.iter().map(|it| it.key.as_str());
-    let candidates: Vec<&str> = known.iter().map(String::as_str).chain(written).collect();
+    let short = ids.iter().filter_map(|id| id.split_once('.').map(|(_, own)| own));
+    let units = ids.iter().map(String::as_str).chain(short);
+    let known = known.iter().map(String::as_str);
+    let candidates: Vec<&str> = known.chain(written).chain(units).collect();
     let found = names.iter().rev().find_map(|name| nearest(name, candidates.iter().copied()));
     found.map(str::to_owned)
 }
@@ -139,7 +143,7 @@ fn list(all: &[&Effective], color: Color) -> String {
         }
     }
     if rows.is_empty() {
-        return "nothing is written: every key has its default\n".to_owned();
+        return "no key is set: every key has its default\n".to_owned();
     }
     table(&rows, &[], color)
 }
@@ -149,7 +153,7 @@ fn is_table(beaten: &Beaten, it: &Effective) -> bool {
     beaten.value.is_none() && it.value.is_some()
 }
 
-/// Returns all about a key, or the list of the keys of a table.
+/// Returns the description of a key, or the list of the keys in a table.
 fn told(asked: &Asked<'_>, color: Color) -> String {
     let itself = asked.written.iter().find(|it| it.key == asked.key);
     if itself.is_none() && !asked.written.is_empty() {
@@ -164,7 +168,7 @@ fn told(asked: &Asked<'_>, color: Color) -> String {
         row("meaning", &plain(known.doc));
     }
     match itself {
-        None => row("value", "not written"),
+        None => row("value", "not set"),
         Some(it) => {
             row("value", &shown(it.value.as_ref()));
             row("from", nearby(&it.origin));

@@ -21,13 +21,15 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
         Detail::NotMain(why) => {
             let file = pid_file(graph, id);
             let why = match why {
-                NotMain::Missing => ", which does not exist".to_owned(),
-                NotMain::Unreadable(why) => format!(": {why}"),
-                NotMain::OldFile => ", which is as old as before its start".to_owned(),
-                NotMain::NoNumber => ", which has no process ID in it".to_owned(),
-                NotMain::Stranger(pid) => format!(": {pid} is not one of its live processes"),
+                NotMain::Missing => " does not exist".to_owned(),
+                NotMain::Unreadable(why) => format!(" cannot be read: {why}"),
+                NotMain::OldFile => " is still the file from before its start".to_owned(),
+                NotMain::NoNumber => " has no process ID in it".to_owned(),
+                NotMain::Stranger(pid) => {
+                    format!(" names {pid}, which is not one of its live processes")
+                }
             };
-            format!("it put itself into the background, but no process of it is in {file}{why}")
+            format!("it put itself into the background, but {file}{why}")
         }
         Detail::Closed => "it closed its notification descriptor without a newline".to_owned(),
         Detail::Silent => {

@@ -155,7 +155,7 @@ impl Display for Flaw {
             }
             Self::PostStopLeft(left) => write!(
                 f,
-                "it left {left} running, which was killed: it has to wait for what it starts"
+                "it left {left} running, which trc killed: post_stop has to wait for the processes that it starts"
             ),
             Self::StopCommand => f.write_str("its stop command failed: see the log"),
             Self::LeftKilled(left) => write!(

@@ -232,8 +232,8 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
         Observed::PidFileStays(unit, path, why) => {
             let path = shown(&path.to_string_lossy());
             let message = format!(
-                "cannot remove {path} before the start of {}, so trc takes no notice of it until it \
-                 changes: {why}",
+                "cannot remove {path} before the start of {}: {why}; trc ignores the file until it \
+                 changes",
                 name(unit)
             );
             Line::about(Level::Warn, EventName::MainProcess, *unit, message)
@@ -310,7 +310,7 @@ fn stranger(name: &str, pid: i32, uid: u32, command: Option<&str>) -> String {
 
 fn hook_left(hook: &str, unit: &str, who: &str) -> String {
     format!(
-        "killing what the {hook} of {unit} has left running: {who}; declare a service as a unit of its own"
+        "killing the processes that the {hook} of {unit} has left running: {who}; declare a service as a unit of its own"
     )
 }
 

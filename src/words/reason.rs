@@ -186,7 +186,7 @@ pub(crate) fn how(graph: &Graph, ended: Ended) -> String {
                 Ending::Signal(signal) => format!("; the last one was killed by {signal}"),
             };
             let file = pid_file(graph, id);
-            format!("put itself into the background, but no process of it is in {file}{last}")
+            format!("put itself into the background, but {file} named none of its processes{last}")
         }
         How::PreStart(Ending::Code(code)) => {
             format!("could not be started: its pre_start failed with status {code}")

@@ -430,7 +430,9 @@ impl Display for Wrong {
             Self::Wrote(unit, count, time) => {
                 write!(f, "{unit} has written {count} lines in {:.1} s", time.as_secs_f64())
             }
-            Self::Uncounted(unit) => write!(f, "trc does not read the output of {unit}"),
+            Self::Uncounted(unit) => {
+                write!(f, "trc does not read the output of {unit}, so it cannot count the lines")
+            }
             Self::Threads(unit, 1) => write!(f, "{unit} has one thread"),
             Self::Threads(unit, count) => write!(f, "{unit} has {count} threads"),
             Self::Descriptors(unit, all) => {

@@ -8,7 +8,7 @@ pub(crate) fn argument() -> Arg {
     Arg::new("color")
         .long("color")
         .value_name("WHEN")
-        .help("Print colours: auto (on a terminal), always or never [default: auto]")
+        .help("Print colors: auto (on a terminal), always or never [default: auto]")
         .hide_possible_values(true)
         .value_parser(["auto", "always", "never"])
 }

@@ -21,9 +21,9 @@ pub(crate) fn command() -> Command {
         .about("Show what waits for what, as a tree or as a picture")
         .help_template(TEMPLATE)
         .before_help(
-            "`trcctl graph` reads the same files and variables as trc, but starts nothing. The tree shows each\n\
-             unit below the last of those that it waits for; the others name it, too. Then it shows the order\n\
-             in which the units stop.",
+            "`trcctl graph` reads the same files and variables as trc, but starts nothing. In the tree,\n\
+             each unit is below the last of the units that it waits for, and the others name it as well. The\n\
+             order in which the units stop comes last.",
         )
         .override_usage("trcctl graph [OPTIONS] [--] [CMD…]")
         .after_help(
@@ -36,7 +36,7 @@ pub(crate) fn command() -> Command {
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong\n  \
-               78  the configuration has errors, or there is none",
+               78  the configuration has errors, or there is no configuration",
         )
         .args_override_self(true)
         .arg(

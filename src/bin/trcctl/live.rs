@@ -461,7 +461,7 @@ fn top() -> Command {
         .after_help(
             "Examples:\n  \
                docker exec -it CONTAINER trcctl top   Look at a container\n  \
-               NO_COLOR=1 trcctl top                  Without colours\n\n\
+               NO_COLOR=1 trcctl top                  Without colors\n\n\
              Exit status:\n  \
                0   you quit\n  \
                64  the command line is wrong, or this is not a terminal\n  \

@@ -190,7 +190,7 @@ fn check_command() -> Command {
              Exit status:\n  \
                0   the configuration is correct, and with --root the image has what it needs\n  \
                64  the command line is wrong\n  \
-               78  there are errors, or no configuration; with --strict also if there are warnings",
+               78  there are errors or, with --strict, warnings; or there is no configuration",
         )
         .args_override_self(true)
         .args(own)
@@ -198,7 +198,7 @@ fn check_command() -> Command {
             Arg::new("root")
                 .long("root")
                 .value_name("DIR")
-                .help("Also look for what units need in the files of an image: / or where it was unpacked")
+                .help("Also check that the image in DIR (or /) has the programs, users and files that units need")
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(
@@ -212,7 +212,7 @@ fn check_command() -> Command {
                 .long("format")
                 .value_name("text|json|sarif|github")
                 .hide_possible_values(true)
-                .help("How to print what is found [default: text]")
+                .help("How to print errors and warnings [default: text]")
                 .value_parser(PossibleValuesParser::new(["text", "json", "sarif", "github"])),
         )
 }
@@ -237,30 +237,30 @@ fn explain_command() -> Command {
         _ => argument,
     });
     Command::new("explain")
-        .about("Show the value of each key, where it is written, and what it has replaced")
+        .about("Show the value of each key, where it comes from, and which values it has replaced")
         .help_template(TEMPLATE)
         .before_help(
             "`trcctl explain` reads the same files and variables as trc, and takes the same options. Without\n\
-             KEY it lists every key that is written. The values of variables are hidden.",
+             KEY, it lists every key that is set. The values of variables are hidden.",
         )
         .override_usage("trcctl explain [OPTIONS] [KEY…] [-- CMD…]")
         .after_help(
             "Without -w, DIR is the current directory if it has a trc.toml or a trc.d, otherwise /etc.\n\n\
              Examples:\n  \
-               trcctl explain                         List every key that is written\n  \
+               trcctl explain                         List every key that is set\n  \
                trcctl explain web                     List the keys of a unit\n  \
-               trcctl explain web.stop.timeout        Tell all about a key, also if it is not written\n  \
+               trcctl explain web.stop.timeout        Describe a key, even one that is not set\n  \
                trcctl explain -c async.web.user=www   Show what an override changes\n\n\
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong, or there is no such key\n  \
-               78  the configuration has errors; the list shows it as far as trc understands it",
+               78  the configuration has errors; the list shows the part that trc understands",
         )
         .args_override_self(true)
         .arg(
             Arg::new("key")
                 .value_name("KEY")
-                .help("A key, a table or a unit: log.level, log, async.web, web.user [default: all]")
+                .help("A key, a table or a unit, such as web.user, log or async.web [default: all]")
                 .num_args(0..),
         )
         .args(own)
@@ -338,7 +338,7 @@ fn test_command() -> Command {
         )
         .args(own)
         .arg(flag("verbose", "Show trc's log and the output of the units").short('v'))
-        .arg(flag("coverage", "Show the units, ports and restarts that no test is about"))
+        .arg(flag("coverage", "Also list the units, ports and restarts that no test is about"))
         .arg(flag("no-namespaces", "Run trc as an ordinary process, not as PID 1 of its own namespaces"))
         .arg(
             Arg::new("trc")
@@ -436,7 +436,7 @@ fn image_arguments() -> [Arg; 5] {
         .allow_hyphen_values(true),
         Arg::new("same-container")
             .long("same-container")
-            .help("With --image and --repeat: start one container again and again, as `docker restart`")
+            .help("With --image and --repeat: start one container again and again, as `docker restart` does")
             .help_heading(heading)
             .requires("image")
             .requires("repeat")
@@ -477,7 +477,9 @@ fn test_request(arguments: &ArgMatches) -> Result<test::Request, String> {
         return Err("--report is for a single run: use --json for the results of a series".into());
     }
     if series.is_some() && arguments.get_flag("coverage") {
-        return Err("--coverage is for a single run".into());
+        return Err(
+            "--coverage is for a single run, not for --repeat, --faults or --delay-each".into()
+        );
     }
     if series.is_some() && line.test_list {
         return Err("--list runs nothing, so there is no series of runs".into());

@@ -13,7 +13,7 @@ pub(crate) fn with_command(program: Command) -> Command {
     let command = Command::new("man")
         .about("Print a manual page of trcctl, of one of its commands, or of trc")
         .help_template(TEMPLATE)
-        .before_help("The page is in the language of man(7).")
+        .before_help("The page is in the language of man(7), and has the text of `--help`.")
         .override_usage("trcctl man [COMMAND]")
         .arg(
             Arg::new("command")
@@ -23,9 +23,9 @@ pub(crate) fn with_command(program: Command) -> Command {
         )
         .after_help(
             "Examples:\n  \
-               trcctl man logs | man -l -                              Read about `trcctl logs`\n  \
-               trcctl man trc >/usr/local/share/man/man1/trc.1        Install the page of trc\n  \
-               trcctl man >/usr/local/share/man/man1/trcctl.1         Install the page of trcctl\n\n\
+               trcctl man logs | man -l -                       Read about `trcctl logs`\n  \
+               trcctl man trc >/usr/local/share/man/man1/trc.1  Install the page of trc\n  \
+               trcctl man >/usr/local/share/man/man1/trcctl.1   Install the page of trcctl\n\n\
              Exit status:\n  \
                0   the page is printed\n  \
                64  the command line is wrong, or there is no such command",
@@ -36,12 +36,13 @@ pub(crate) fn with_command(program: Command) -> Command {
 /// Runs the command. Returns the exit status.
 ///
 /// # Errors
-/// Returns that there is no command with this name.
+/// Returns an error if there is no command with this name.
 pub(crate) fn run(mut program: Command, arguments: &ArgMatches) -> Result<u8, clap::Error> {
     let mut trc = cli::program();
     trc.build();
     program.build();
-    let page = match arguments.get_one::<String>("command").map(String::as_str) {
+    let name = arguments.get_one::<String>("command").map(String::as_str);
+    let page = match name {
         None => Some(&program),
         Some("trc") => Some(&trc),
         Some(name) => program.find_subcommand(name),
@@ -50,7 +51,10 @@ pub(crate) fn run(mut program: Command, arguments: &ArgMatches) -> Result<u8, cl
         Some(page) => Ok(man::run(page)),
         None => Err(program.error(
             ErrorKind::InvalidSubcommand,
-            "there is no such command: `trcctl --help` lists them",
+            format!(
+                "there is no command `{}`: `trcctl --help` lists all commands",
+                name.unwrap_or_default().escape_debug()
+            ),
         )),
     }
 }

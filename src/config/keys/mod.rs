@@ -194,9 +194,9 @@ keys! {
         ready: Table(READY) = ready(), "", "";
         /// how to find out whether the unit still works
         health: Table(HEALTH) = health(), "", "";
-        /// the file with the number of the main process, [if the unit puts itself into the
-        /// background](configuration.md#programs-that-put-themselves-into-the-background) and cannot
-        /// be told otherwise
+        /// the file with the process ID of the main process, [if the unit puts itself into the
+        /// background](configuration.md#programs-that-put-themselves-into-the-background) and has no
+        /// option to stay in the foreground
         pid_file: Text = placed(absolute), "", r#""/run/nginx.pid""#;
         /// when to restart the unit; a string sets `restart.when`
         restart: Short(RESTART) = restart(), "no", r#"{ when = "always", max = 5 }"#;
@@ -682,7 +682,7 @@ keys! {
         max_processes: Number => one(count, State::MaxProcesses), "", "8";
         /// the most threads of each unit, in all of its processes
         max_threads: Number => one(count, State::MaxThreads), "", "64";
-        /// the most lines that each unit writes per second, counted while the checks have to hold
+        /// the most lines that each unit may write per second, counted while the checks have to hold
         max_log_rate: Number => one(count, Found::MaxLogRate), "", "10";
         /// the exit status of each unit when trc stops it after the last test; 128 + n if signal n
         /// terminated it

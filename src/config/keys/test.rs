@@ -124,8 +124,8 @@ impl Decoder<'_> {
         if let Some(entry) = written("max_log_rate")
             && test.holds.is_none_or(|holds| holds < Duration::from_secs(1))
         {
-            let message = "`expect.max_log_rate` needs `holds`, for which lines are counted: a second or more";
-            self.error(&entry.key, message, Some("add `holds = \"10s\"`".to_owned()));
+            let message = "`expect.max_log_rate` needs `holds`, of at least 1 s: trc counts lines for that long";
+            self.error(&entry.key, message, Some("write `holds = \"10s\"`".to_owned()));
         }
         if let Some(during) = test.during.as_ref().filter(|_| test.fault.is_none()) {
             let message = "`expect.during`: nothing goes on in this test".to_owned();

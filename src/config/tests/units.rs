@@ -316,15 +316,15 @@ fn a_pid_file_is_for_services_that_go_on() {
     for (keys, error) in [
         (
             "oneshot = true",
-            "error trc.toml:3:1: `pid_file`: async.web is a one-shot, which exits by itself: only a service goes on in the background",
+            "error trc.toml:3:1: `pid_file`: async.web is a one-shot, which exits by itself: only a service can run on in the background",
         ),
         (
             "schedule = '@daily'",
-            "error trc.toml:3:1: `pid_file`: async.web has a schedule, so it exits by itself: only a service goes on in the background",
+            "error trc.toml:3:1: `pid_file`: async.web has a schedule, so it exits by itself: only a service can run on in the background",
         ),
         (
             "listen = ['80']",
-            "error trc.toml:3:1: `pid_file`: async.web could not use the sockets of `listen`, which are for the process that trc starts (LISTEN_PID): let it run in the foreground, or let it listen by itself",
+            "error trc.toml:3:1: `pid_file`: only the process that trc starts can use the sockets of `listen` (LISTEN_PID): let async.web stay in the foreground, or remove `listen`",
         ),
     ] {
         assert_eq!(Case::new().toml(&unit(keys)).errors(), [error]);
@@ -332,7 +332,7 @@ fn a_pid_file_is_for_services_that_go_on() {
     for (text, error) in [
         (
             "[sync.web]\nexec = 'nginx'\npid_file = '/run/nginx.pid'",
-            "error trc.toml:3:1: `pid_file`: sync.web runs in its turn, until it exits: only async units can put themselves into the background",
+            "error trc.toml:3:1: `pid_file`: only async units can put themselves into the background, and trc waits until sync.web exits",
         ),
         (
             "[async.web]\nexec = 'nginx'\npid_file = 'nginx.pid'",

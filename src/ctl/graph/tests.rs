@@ -72,10 +72,10 @@ sync  in the foreground, one after another
 halt  when everything has stopped, one after another
   report      one-shot                               after app (failed)
 
-after: starts when these are ready, or as (…) says
-╰╌ also wait for the unit above, and are shown elsewhere
+after: starts when these units are ready, or meet the condition in (…)
+╰╌ units that also wait for the unit above, and are shown elsewhere
 
-stop  each after all that depend on it
+stop  each unit after all units that depend on it
   1  backup, debug, shell
   2  app
   3  cache, db
@@ -103,7 +103,7 @@ fn a_tree_is_as_wide_as_the_terminal_at_most() {
 }
 
 #[test]
-fn what_does_not_fit_goes_to_the_next_line_or_is_left_out() {
+fn long_cells_continue_on_the_next_line_and_columns_are_left_out() {
     let shown = tree::draw(&picture(SHOP), Some(62), Color::Never);
     let app: Vec<&str> = shown.lines().skip_while(|line| !line.contains("─ app")).take(2).collect();
     assert_eq!(

@@ -92,10 +92,10 @@ pub(super) fn draw(picture: &Picture, width: Option<usize>, color: Color) -> Str
     let is_elsewhere = |row: &Row| matches!(row.what, What::Elsewhere(_));
     let mut legend = Vec::new();
     if picture.links.iter().any(|link| link.written) {
-        legend.push("after: starts when these are ready, or as (…) says");
+        legend.push("after: starts when these units are ready, or meet the condition in (…)");
     }
     if stages.iter().any(|(_, rows)| rows.iter().any(is_elsewhere)) {
-        legend.push("╰╌ also wait for the unit above, and are shown elsewhere");
+        legend.push("╰╌ units that also wait for the unit above, and are shown elsewhere");
     }
     for (at, line) in legend.into_iter().flat_map(|text| wrap(text, width)).enumerate() {
         out.push_str(if at == 0 { "\n" } else { "" });
@@ -113,7 +113,10 @@ fn stops(out: &mut String, picture: &Picture, width: Option<usize>, color: Color
     }
     out.push('\n');
     out.push_str(&color.paint(Look::Bold, "stop"));
-    let about = cut("each after all that depend on it", width.map(|width| width.saturating_sub(6)));
+    let about = cut(
+        "each unit after all units that depend on it",
+        width.map(|width| width.saturating_sub(6)),
+    );
     _ = writeln!(out, "  {}", color.paint(Look::Dim, &about));
     let mut steps: Vec<String> = Vec::new();
     for step in &picture.stop {

@@ -20,17 +20,17 @@ use crate::config::{Config, Diagnostic, Environment, Template, Unit, Variable};
 /// The `PATH` of most images, for those whose `ENV` is not known.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The largest file that is read: `/etc/passwd` is smaller.
+/// The most bytes that are read of a file. `/etc/passwd` is smaller.
 const LARGEST: u64 = 1024 * 1024;
 
-/// The root directory of an image. Links in it lead to files in it, as they do in the image:
-/// `RESOLVE_IN_ROOT` of openat2(2), which Linux has since 5.6.
+/// The root directory of an image. Symbolic links are resolved within it, as in the image
+/// (`RESOLVE_IN_ROOT` of openat2(2), Linux 5.6).
 pub(super) struct Root {
     dir: OwnedFd,
     path: PathBuf,
 }
 
-/// What is at a path.
+/// The kind of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// A file, and whether anybody may execute it.
@@ -39,7 +39,7 @@ pub(super) enum Kind {
     /// A socket, a FIFO or a device.
     Other,
     Nothing,
-    /// This program may not know.
+    /// This program is not allowed to find out.
     Hidden,
 }
 
@@ -51,20 +51,20 @@ impl Root {
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = Self { dir: open(path, flags, Mode::empty())?, path: path.canonicalize()? };
-        // Old kernels, and some sandboxes, do not have openat2(2).
+        // Fails on old kernels and in some sandboxes, which do not have openat2(2).
         root.open(Path::new("/"), OFlag::O_PATH)?;
         Ok(root)
     }
 
     fn open(&self, path: &Path, flags: OFlag) -> io::Result<File> {
-        // A FIFO does not hold this program up.
+        // Opening a FIFO must not block.
         let wait = if flags.contains(OFlag::O_PATH) { OFlag::empty() } else { OFlag::O_NONBLOCK };
         let flags = flags | OFlag::O_CLOEXEC | wait;
         let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_IN_ROOT);
         Ok(openat2(&self.dir, path, how)?.into())
     }
 
-    /// Returns what is at a path of the image.
+    /// Returns the kind of the file at a path of the image.
     pub(super) fn kind(&self, path: &Path) -> Kind {
         let found = self.open(path, OFlag::O_PATH).and_then(|file| file.metadata());
         let found = match found {
@@ -114,7 +114,7 @@ impl Root {
         Ok(names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
     }
 
-    /// Returns whether the directory is that of this machine.
+    /// Returns whether this is the root directory of this machine.
     fn is_here(&self) -> bool {
         self.path == Path::new("/")
     }
@@ -126,7 +126,7 @@ impl Root {
     }
 }
 
-/// Everything that the look at an image needs.
+/// The configuration to check, and the image to check it against.
 struct Look<'a> {
     root: &'a Root,
     config: &'a Config,
@@ -146,7 +146,7 @@ impl Look<'_> {
     }
 
     fn inherited(&self, name: &str) -> Option<OsString> {
-        // This machine has another PATH than an image elsewhere.
+        // The PATH of this machine says nothing about an image elsewhere.
         if name == "PATH" && !self.root.is_here() {
             return Some(PATH.into());
         }
@@ -159,24 +159,24 @@ impl Look<'_> {
         template.expand(&|name| self.variable(unit, name)).ok()
     }
 
-    /// Returns whether somebody makes files before the unit starts, so that what is not there now may
-    /// be there then.
+    /// Returns whether a boot unit runs before the unit starts, and may create the files that are
+    /// missing now.
     fn is_prepared(&self, unit: &Unit) -> bool {
         let boots = |unit: &Unit| unit.stage == crate::config::Stage::Boot;
         !boots(unit) && self.config.units.iter().any(boots)
     }
 
-    /// Makes a problem smaller, if a boot unit may solve it.
+    /// Turns an error into a warning if a boot unit may remove its cause.
     fn weighed(&self, unit: &Unit, mut found: Diagnostic) -> Diagnostic {
         if self.is_prepared(unit) {
             found.severity = crate::config::Severity::Warning;
-            found.note = Some("a boot unit may change that".to_owned());
+            found.note = Some("a boot unit may add what is missing".to_owned());
         }
         found
     }
 }
 
-/// Returns what units need and the image does not have.
+/// Returns an error or a warning for everything that a unit needs and the image lacks.
 pub(super) fn remarks(config: &Config, environment: &Environment, root: &Root) -> Vec<Diagnostic> {
     let look = Look { root, config, environment };
     let mut found = Vec::new();

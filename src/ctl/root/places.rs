@@ -6,7 +6,7 @@ use super::{Kind, Look};
 use crate::config::{Diagnostic, FileSource, Origin, Unit};
 use crate::text::harmless;
 
-/// Directories that the container engine makes or mounts.
+/// Directories that the container engine creates or mounts.
 const MOUNTED: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/tmp"];
 
 /// Looks for the directories and files that a unit needs.
@@ -17,7 +17,7 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
         let problem = Diagnostic { help, ..Diagnostic::error(origin.clone(), message) };
         found.push(look.weighed(unit, problem));
     };
-    let make = Some("add it to `dirs`, so that trc makes it before each start");
+    let make = Some("add the directory to `dirs`: trc then creates it before each start");
     if let Some(cwd) = &unit.identity.cwd
         && let Some(path) = look.text(unit, &cwd.value).map(PathBuf::from)
         && !is_made(look, &path)
@@ -28,7 +28,7 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
             Kind::Nothing => {
                 missing(&cwd.origin, format!("its cwd {shown} does not exist"), make);
             }
-            _ => missing(&cwd.origin, format!("its cwd {shown} is no directory"), None),
+            _ => missing(&cwd.origin, format!("its cwd {shown} is not a directory"), None),
         }
     }
     if let Some(file) = &unit.output_file {
@@ -37,7 +37,7 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
             let shown = harmless(&file.value.path.to_string_lossy());
             missing(
                 &file.origin,
-                format!("the directory of its output {shown} does not exist"),
+                format!("the directory of its output file {shown} does not exist"),
                 make,
             );
         }
@@ -63,7 +63,7 @@ fn is_mounted(path: &Path) -> bool {
     MOUNTED.iter().any(|dir| path.starts_with(dir))
 }
 
-/// Returns whether a directory is made when the container starts: by the engine, or by trc for any
+/// Returns whether a directory is created when the container starts: by the engine, or by trc for any
 /// unit.
 fn is_made(look: &Look<'_>, path: &Path) -> bool {
     let units = &look.config.units;

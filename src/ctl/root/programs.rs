@@ -1,4 +1,4 @@
-//! Programs that units execute: whether they are there, and whether the kernel can execute them.
+//! Programs that units execute: whether they exist, and whether the kernel can execute them.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -86,7 +86,7 @@ fn shell(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Why a program cannot be executed, and what helps.
+/// The reason why a program cannot be executed, and advice.
 type Problem = (String, Option<String>);
 
 /// Checks that a unit can execute a program.
@@ -120,10 +120,10 @@ fn runs(look: &Look<'_>, unit: &Unit, path: &Path) -> Result<(), Problem> {
     match look.root.kind(path) {
         Kind::Nothing => return Err((format!("{shown} does not exist"), None)),
         Kind::Directory => return Err((format!("{shown} is a directory"), None)),
-        Kind::Other => return Err((format!("{shown} is no regular file"), None)),
+        Kind::Other => return Err((format!("{shown} is not a regular file"), None)),
         Kind::File(false) => {
-            let help = format!("`RUN chmod +x {shown}`, or `COPY --chmod=755`");
-            return Err((format!("nobody may execute {shown}"), Some(help)));
+            let help = format!("write `RUN chmod +x {shown}`, or copy it with `COPY --chmod=755`");
+            return Err((format!("{shown} is not executable"), Some(help)));
         }
         Kind::Hidden => return Ok(()),
         Kind::File(true) => {}
@@ -145,11 +145,11 @@ fn runs(look: &Look<'_>, unit: &Unit, path: &Path) -> Result<(), Problem> {
             )),
             Some(_) | None => Ok(()),
         },
-        // trc may not be allowed to read what it may execute.
+        // A file that this program may not read can still be executable.
         Err(_) if head.is_empty() => Ok(()),
         Err(_) => Err((
             format!("{shown} is neither a program for Linux nor a script that begins with #!"),
-            Some("write `#!/bin/sh` into its first line".to_owned()),
+            Some("if it is a script, write `#!/bin/sh` in its first line".to_owned()),
         )),
     }
 }
@@ -157,12 +157,14 @@ fn runs(look: &Look<'_>, unit: &Unit, path: &Path) -> Result<(), Problem> {
 /// Checks that the interpreter of a script is there.
 fn interpreted(look: &Look<'_>, unit: &Unit, shown: &str, head: &[u8]) -> Result<(), Problem> {
     let Some(name) = endings::interpreter(head) else {
-        return Err((format!("the first line of {shown} names no interpreter"), None));
+        let help = "write an interpreter after `#!`, such as `#!/bin/sh`".to_owned();
+        return Err((format!("the first line of {shown} names no interpreter"), Some(help)));
     };
     if name.ends_with('\r') {
         let help = format!("convert the line endings: `sed -i 's/\\r$//' {shown}`");
         let name = name.escape_debug();
-        return Err((format!("{shown} needs the interpreter {name}, with a CR"), Some(help)));
+        let why = "ends with a CR, so the kernel looks for the interpreter";
+        return Err((format!("the first line of {shown} {why} {name}"), Some(help)));
     }
     if look.root.kind(Path::new(&name)) == Kind::Nothing {
         let name = harmless(&name);
@@ -177,8 +179,10 @@ fn interpreted(look: &Look<'_>, unit: &Unit, shown: &str, head: &[u8]) -> Result
     let program = words.find(|word| !word.starts_with('-') && !word.contains('='));
     match program {
         Some(program) if in_path(look, unit, program.as_ref()).is_none() => {
+            let tip = similar(look, &path_of(look, unit), program);
+            let tip = tip.map(|name| format!("did you mean `{name}`?"));
             let program = harmless(program);
-            Err((format!("{shown} needs {program}, which is not in PATH"), None))
+            Err((format!("{shown} needs {program}, which is not in PATH"), tip))
         }
         Some(_) | None => Ok(()),
     }

@@ -260,10 +260,10 @@ test.front
     }
 
     #[test]
-    fn what_no_test_is_about_is_listed() {
-        let text = r#"{"untested":[{"kind":"port","text":"no test asks for port 80/tcp"}]}"#;
+    fn coverage_lists_everything_that_no_test_is_about() {
+        let text = r#"{"untested":[{"kind":"port","text":"no test uses port 80/tcp"}]}"#;
         let text = coverage(&parsed(text), PLAIN);
-        assert_eq!(text, "\nnot tested\n  no test asks for port 80/tcp\n");
+        assert_eq!(text, "\nnot tested\n  no test uses port 80/tcp\n");
         let text = coverage(&parsed("{}"), PLAIN);
         assert_eq!(text, "\nthe tests are about every service, job, port and restart\n");
     }
