@@ -216,7 +216,7 @@ fn another_kind_of_file_is_a_wrong_command_line() {
 
 #[test]
 #[ignore = "needs Python packages; .ci/run has them"]
-fn jsonschema_accepts_what_is_right_and_refuses_what_is_wrong_at_its_key() {
+fn jsonschema_accepts_valid_files_and_refuses_mistakes_at_their_keys() {
     let ask = |files: Vec<(&str, String)>| {
         let asked = json!({ "schemas": schemas(), "files": files });
         let said = read("schema.py", &[], &asked.to_string());
@@ -238,7 +238,7 @@ fn jsonschema_accepts_what_is_right_and_refuses_what_is_wrong_at_its_key() {
 /// taplo is what editors use.
 #[test]
 #[ignore = "needs an npm package; .ci/run has it"]
-fn taplo_accepts_what_is_right_and_refuses_what_is_wrong() {
+fn taplo_accepts_valid_files_and_refuses_mistakes() {
     let tools = PathBuf::from(std::env::var_os("TRC_REPORT_TOOLS").expect("TRC_REPORT_TOOLS"));
     let dir = TempDir::new().unwrap();
     let lint = |folder: &str, files: &[(&str, String)]| {

@@ -334,7 +334,7 @@ fn of_units(shown: &Ended) -> Vec<&str> {
 }
 
 #[test]
-fn a_reload_says_of_no_unit_that_it_runs_on_if_it_does_not_run() {
+fn a_reload_does_not_say_that_a_unit_runs_on_if_it_does_not_run() {
     let it = Container::new(&idle_and_not("1", "false"));
     it.wait_for("");
     it.trcctl("stop web").status_is(0);

@@ -12,7 +12,7 @@ pub(crate) struct Effective {
     pub key: String,
     /// Its parts.
     pub path: Vec<String>,
-    /// The value; `None` if it is that of a variable, which nobody is told.
+    /// The value; `None` if it is that of a variable, which is hidden.
     pub value: Option<Json>,
     /// Where the value is written.
     pub origin: String,
@@ -25,7 +25,7 @@ pub(crate) struct Effective {
 pub(crate) struct Beaten {
     /// The key, if it is another one, which excludes the one that counts: `exec` for a `script`.
     pub key: Option<&'static str>,
-    /// The value; `None` if nobody is told, or if it is a table.
+    /// The value; `None` if it is hidden, or if it is a table.
     pub value: Option<Json>,
     /// Where it is written.
     pub origin: String,

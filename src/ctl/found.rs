@@ -1,4 +1,4 @@
-//! What `trcctl check` has found, in forms for programs.
+//! The errors and warnings of `trcctl check`, in formats for programs.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::config::{Diagnostic, Origin, Severity};
 
-/// The form of what is found.
+/// The format of errors and warnings.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Format {
     /// For people.
@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// Returns errors and warnings in this form.
+    /// Returns errors and warnings in this format.
     pub(super) fn of(self, found: &[Diagnostic]) -> String {
         let told = found.iter().filter(|one| one.severity != Severity::Note);
         match self {

@@ -15,7 +15,7 @@ pub fn run(command: &Command) -> u8 {
     u8::from(write!(std::io::stdout().lock(), "{}", page(command)).is_err())
 }
 
-/// Returns the manual page of a command, which has been built, in the language of man(7).
+/// Returns the manual page of a command, in the language of man(7). The command has to be built.
 fn page(command: &Command) -> String {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let man = Man::new(command.clone());
@@ -63,7 +63,7 @@ fn summary(name: &str, command: &Command) -> Roff {
 
 /// The text of a command's help around its options.
 struct Help {
-    /// What the command does, one text for each paragraph.
+    /// The description of the command, one text for each paragraph.
     paragraphs: Vec<String>,
     /// The examples, the exit statuses and the like.
     lists: Vec<List>,
@@ -76,7 +76,7 @@ struct List {
     rows: Vec<Row>,
 }
 
-/// What is in one line of a list: a command or a status, and its meaning.
+/// A row of a list: a command or an exit status, and its meaning.
 #[derive(Debug, PartialEq)]
 enum Row {
     Both(String, String),
@@ -193,7 +193,7 @@ fn paragraphs(roff: &mut Roff, texts: &[String]) {
     }
 }
 
-/// Writes a text, with what is in backticks in bold.
+/// Writes a text, in which words in backticks become bold.
 fn roff_text(roff: &mut Roff, text: &str) {
     let pieces = text.split('`').enumerate();
     let pieces: Vec<Inline> = pieces
@@ -206,7 +206,7 @@ fn roff_text(roff: &mut Roff, text: &str) {
 fn ascii(text: &str) -> String {
     let one = |c: char| match c {
         c if c.is_ascii() => c.to_string(),
-        // Not every output device has it.
+        // Not every output device has this character.
         '…' => "...".to_owned(),
         c => format!("\\[u{:04X}]", u32::from(c)),
     };

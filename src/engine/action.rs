@@ -50,7 +50,7 @@ pub(crate) enum Action {
     /// Run this unit's `post_stop`, and answer with `PostStopEnded`. It sees this status and this
     /// reason.
     PostStop(UnitId, u8, EndReason),
-    /// Kill this unit's `post_stop`, or what it has left running; it does not answer any more.
+    /// Kill this unit's `post_stop`, or the processes that it has left running. There is no answer.
     KillPostStop(UnitId),
     /// Send this signal.
     Signal(Target, Signal),
@@ -370,7 +370,7 @@ pub(crate) enum Fact {
         unit: UnitId,
         /// Its process.
         pid: i32,
-        /// Whether that is the process of its `pre_start`.
+        /// Whether this is the process of its `pre_start`.
         prepares: bool,
         /// The time that it has to exit: its stop timeout, or the time that is left for the whole
         /// stop.

@@ -29,12 +29,12 @@ pub(crate) enum Detail {
 pub(crate) enum NotMain {
     /// There is no such file.
     Missing,
-    /// It cannot be read, for this reason.
+    /// The file cannot be read, for this reason.
     Unreadable(String),
-    /// It is the one from before the start, which could not be removed.
+    /// The file is the one from before the start, which could not be removed.
     OldFile,
-    /// It has no number of a process, or that of PID 1.
+    /// The file has no process ID, or that of PID 1.
     NoNumber,
-    /// It has the number of a process that is not alive, or not one of the unit.
+    /// The file has the ID of a process that is not alive or does not belong to the unit.
     Stranger(i32),
 }

@@ -142,11 +142,11 @@ pub(crate) enum Notice {
     /// The unit needs more time, this long from now on: `EXTEND_TIMEOUT_USEC=…`.
     Extend(Duration),
     /// The unit has another main process: `MAINPID=…`, or the one that its `pid_file` names. It is a
-    /// live descendant of the unit, and `Exited` tells of its exit.
+    /// live descendant of the unit, and `Exited` reports its exit.
     MainPid(i32),
     /// The process that trc has started for a unit with a `pid_file` has exited with 0, or the
-    /// stand-in after it has exited: the unit goes on in the background. This is another live process
-    /// of it, which stands in for its main process until that is known. `Exited` tells of its exit
+    /// stand-in after it has exited: the unit goes on in the background. This is another of its live
+    /// processes, which stands in for the main process until that is known. `Exited` reports its exit
     /// only if it is the last one.
     StandIn(i32),
 }
@@ -258,12 +258,12 @@ pub(crate) enum Event {
         why: Option<Detail>,
     },
     /// trc has looked at a unit's `pid_file` because of `Action::Seek`, and it does not name the
-    /// unit's main process. If it does, `Notified` tells of it.
+    /// unit's main process. If it does, `Notified` reports it.
     Unfound {
         /// The unit.
         unit: UnitId,
-        /// Why not; `None` if that says nothing yet, because the process that trc has started still
-        /// runs.
+        /// Why not; `None` as long as the process that trc has started still runs, because that means
+        /// nothing yet.
         why: Option<Detail>,
     },
     /// A unit reported something about itself.

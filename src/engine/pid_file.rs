@@ -7,11 +7,11 @@
 //! at the file as often as for readiness, from the start of the unit on, until `ready.within` is over.
 //!
 //! - Until the main process is known, the unit is not ready, whatever its `ready` says. A unit without
-//!   one is ready then.
-//! - If the time is up, a unit in the background was not ready in time. One in the foreground does not
-//!   need its `pid_file`: the process that trc has started is its main process, as the file may say
-//!   itself.
-//! - If the last process exits before, the unit has failed ([`super::How::Lost`]).
+//!   a `ready` is ready as soon as it is known.
+//! - If the time is up, a unit in the background was not ready in time. A unit in the foreground does
+//!   not need its `pid_file`: its main process is the one that trc has started, which the file may also
+//!   name.
+//! - If the last process exits before that, the unit has failed ([`super::How::Lost`]).
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Sought {
 }
 
 impl Engine {
-    /// Takes in that a unit has another main process, or another one that stands in for it.
+    /// Handles that a unit has another main process, or another process that stands in for it.
     pub(super) fn has_main(
         &mut self,
         id: UnitId,
@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Handles that a unit, which is watched, goes on in the background.
+    /// Handles that a watched unit goes on in the background.
     pub(super) fn goes_on(&mut self, id: UnitId, actions: &mut Vec<Action>) {
         let every = self.graph.node(id).unit.ready.as_ref().map(|ready| ready.every);
         // trc begins nothing after the end.
@@ -86,7 +86,8 @@ impl Engine {
         }
     }
 
-    /// Handles that the main process of a unit, which is watched, is known, and which it was before.
+    /// Handles that the main process of a watched unit is known. `before` is the process that it had
+    /// until now.
     pub(super) fn found_main(
         &mut self,
         now: Tick,
@@ -112,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// Returns whether the exit of a unit's process, by itself, means that the unit is lost.
+    /// Returns whether a unit is lost because its process has exited by itself.
     pub(super) fn is_lost(&self, id: UnitId, ending: Ending) -> bool {
         let sought = self.states[id.0].watch.sought;
         sought.is_some_and(|sought| sought.background || ending == Ending::Code(0))

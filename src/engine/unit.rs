@@ -227,8 +227,8 @@ impl Verdict {
 pub(crate) enum How {
     /// Its process exited.
     Process(Ending),
-    /// It, the unit itself, put itself into the background, and its last process exited like this
-    /// before its `pid_file` named one.
+    /// The unit put itself into the background, and its last process exited like this before the
+    /// `pid_file` named one of them.
     Lost(UnitId, Ending),
     /// It could not be started.
     NotStarted(SpawnStage, Option<Errno>),
@@ -361,12 +361,12 @@ pub(super) struct Watch {
 pub(super) struct Sought {
     /// When the next look at the file is due; `None` while one is under way.
     pub next: Option<Tick>,
-    /// The wait after that.
+    /// The time from that look to the next one.
     pub wait: Duration,
     /// Whether the process that trc has started has put the unit into the background and has
     /// exited, so that another one stands in for its main process.
     pub background: bool,
-    /// Whether the unit is ready but for that.
+    /// Whether the unit is otherwise ready.
     pub shown: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of a run leave out.
+//! The units, ports and restarts that no test of a run is about.
 
 use std::collections::BTreeSet;
 
@@ -23,15 +23,16 @@ pub(crate) struct OpenPort {
 /// Something that no test is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Gap {
-    /// A service or a job that no test names, and of whose ports no test asks for one.
+    /// A service or a job that no test names, and whose ports no test uses.
     Unit(UnitId),
-    /// A port that can be reached from outside, and that no test asks for.
+    /// A port that can be reached from outside, and that no test uses.
     Port(OpenPort),
-    /// The restart of a unit, which no fault tries.
+    /// The restart of a unit, which no fault tests.
     Restart(UnitId),
 }
 
-/// Returns what the tests of this graph leave out, while these ports are open.
+/// Returns the units, ports and restarts that no test of this graph is about. `open` has the ports that
+/// are open after the last test.
 #[must_use]
 pub(crate) fn gaps(graph: &Graph, open: &[OpenPort]) -> Vec<Gap> {
     let tests: Vec<UnitId> = graph.stage(Stage::Test).collect();
@@ -68,11 +69,11 @@ pub(crate) fn gaps(graph: &Graph, open: &[OpenPort]) -> Vec<Gap> {
     units.chain(ports.cloned().map(Gap::Port)).chain(restarts.map(Gap::Restart)).collect()
 }
 
-/// The ports that a test asks for.
+/// The ports that a test uses.
 struct Ports {
-    /// By the number, and whether the port is one of UDP.
+    /// The ports of its checks: the number, and whether it is a UDP port.
     checked: BTreeSet<(u16, bool)>,
-    /// The numbers in its command, of which nobody knows what they mean.
+    /// The numbers in its command that may be ports.
     written: BTreeSet<u16>,
 }
 
@@ -143,7 +144,7 @@ mod tests {
         OpenPort { port, udp: false, outside: true, unit }
     }
 
-    /// The gaps in words, with these open ports.
+    /// Returns the gaps in words, with these open ports.
     fn left_out(toml: &str, open: &[(u16, &str)]) -> Vec<String> {
         let graph = Graph::build(&loaded(toml)).unwrap();
         let open: Vec<OpenPort> =
@@ -160,10 +161,10 @@ mod tests {
     const TWO: &str = "[async.web]\nexec = 'web'\n[async.db]\nexec = 'db'\n";
 
     #[test]
-    fn a_unit_is_covered_if_a_test_names_it_or_asks_for_one_of_its_ports() {
+    fn a_unit_is_covered_if_a_test_names_it_or_uses_one_of_its_ports() {
         let both = ["unit async.db", "unit async.web", "port 80"];
         for (test, expected) in [
-            // It waits for all, and says of none what it has to do.
+            // It waits for all units, and names none of them.
             ("exec = 'true'", &both[..]),
             ("after = 'web'\nexec = 'true'", &["unit async.db", "port 80"]),
             ("expect.tcp = 80", &["unit async.db"]),
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_tried_by_a_fault_that_ends_the_process() {
+    fn a_restart_is_covered_by_a_fault_that_kills_the_process() {
         let service = "[async.web]\nexec = 'web'\nrestart.when = 'always'\n";
         for (fault, tried) in [
             ("kill = 'KILL'", true),
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_nobody_outside_can_reach_need_not_be_asked_for() {
+    fn a_port_that_nobody_outside_can_reach_need_not_be_tested() {
         let graph =
             Graph::build(&loaded(&format!("{TWO}[test.a]\nafter = ['web', 'db']\nexec = 'a'\n")))
                 .unwrap();

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_is_short_and_a_message_has_a_bounded_number_of_lines() {
+    fn a_repeated_prefix_is_short_and_a_message_has_a_bounded_number_of_lines() {
         let long = "x".repeat(HEAD + 1);
         for text in [
             format!("<13>{long}: text"),

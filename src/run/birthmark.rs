@@ -9,7 +9,7 @@
 //! and that everybody can read in `/proc/PID/limits`: its soft `RLIMIT_LOCKS`, a limit that the
 //! kernel has not enforced since Linux 2.4.25 (getrlimit(2)). The hard limit stays as it is.
 //!
-//! A `post_stop` has another mark, because whatever it leaves is not what its unit has left.
+//! A `post_stop` has another mark, to tell its processes from those that its unit has left.
 //!
 //! A process can change its own mark. The mark gives no rights: it only decides which unit the
 //! process is stopped with. A unit that sets `limits.locks` itself has no mark, and neither has a

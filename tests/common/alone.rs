@@ -1,5 +1,5 @@
-//! A turn for tests that measure time. They run beside no other test, since a machine with two
-//! processors that is busy with another test makes everything late, trc as well.
+//! Tests that measure time run alone: on a machine with two processors, another test would make
+//! everything late, trc included.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -20,7 +20,7 @@ thread_local! {
     static OWN: Cell<(usize, bool)> = const { Cell::new((0, false)) };
 }
 
-/// Waits, and then changes what goes on.
+/// Waits until the runs are as `ready` wants them, and then changes them.
 fn change(ready: impl Fn(&Runs) -> bool, change: impl FnOnce(&mut Runs)) {
     let runs = RUNS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut runs =
@@ -32,7 +32,7 @@ fn change(ready: impl Fn(&Runs) -> bool, change: impl FnOnce(&mut Runs)) {
 /// A test that runs alone, until this is dropped.
 pub(crate) struct Alone(PhantomData<*const ()>);
 
-/// Waits until no other test runs trc, and holds the next ones up. A test calls it first.
+/// Waits until no other test runs trc, and keeps the next ones waiting. A test calls this first.
 pub(crate) fn alone() -> Alone {
     assert_eq!(
         OWN.get(),
@@ -62,7 +62,7 @@ impl Together {
         if alone || thread::current().name().is_none() {
             return Self(None);
         }
-        // A test that runs already has not to wait for anybody who waits for its end.
+        // A test that has already begun must not wait for a test that waits for its end.
         change(|runs| !runs.alone, |runs| runs.together += 1);
         OWN.set((count + 1, false));
         Self(Some(thread::current().id()))

@@ -116,7 +116,7 @@ pub(crate) enum Kind {
     /// An array of these words.
     #[cfg_attr(not(any(test, feature = "ctl")), expect(dead_code, reason = "the reference has it"))]
     Choices(fn() -> &'static [&'static str]),
-    /// What a single value has to be.
+    /// A value that something has to be equal to: a string, a number or a boolean.
     Value,
     /// A table of names and what the value of each has to be.
     Values,

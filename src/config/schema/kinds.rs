@@ -22,7 +22,7 @@ const SIZES: &str = r"\s*(<=|>=|==|!=|<|>)?\s*[0-9]+\s*([bB]|[kKmMgG]([iI]?[bB])
 /// A resource limit: a number, a size or no limit.
 const LIMIT: &str = r"\s*(unlimited|infinity|\+?[0-9]+\s*([bB]|[kKmMgG]([iI]?[bB])?)?)\s*";
 
-/// Returns what a value of a kind can be.
+/// Returns the shape of the values of a kind.
 pub(super) fn of_kind(kind: Kind) -> Shape {
     match kind {
         Kind::Text => any_text(),

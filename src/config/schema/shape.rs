@@ -1,8 +1,8 @@
-//! What a value can be: of one of these types, with the keywords that JSON Schema has for each type.
+//! The shape of a value: its types, with the keywords that JSON Schema has for each type.
 
 use serde_json::{Map, Value as Json, json};
 
-/// What a value can be.
+/// The shape of a value.
 pub(super) struct Shape {
     types: Vec<&'static str>,
     /// The keywords, each of which concerns values of one type only.

@@ -370,7 +370,7 @@ const ZOO: &[&str] = &[
     "{ path = '/a' }",
 ];
 
-/// Whatever can be written for a key, alone or with the other keys that it needs, is accepted.
+/// The schema accepts every value that trc accepts, alone or with the other keys that it needs.
 #[test]
 fn no_value_that_trc_accepts_is_refused() {
     // Each value for all keys takes a minute. Otherwise each key has another eighth of them.

@@ -11,9 +11,9 @@ struct Json<'p> {
     title: &'p str,
     /// The units, in their order.
     units: Vec<Unit<'p>>,
-    /// What they wait for.
+    /// The conditions that they wait for.
     edges: Vec<Edge<'p>>,
-    /// The units that stop one after another. Units of one step can stop at the same time.
+    /// The steps of the stop, one after another. The units of a step can stop at the same time.
     stop_order: Vec<Vec<&'p str>>,
 }
 

@@ -1,8 +1,8 @@
 //! `trcctl graph`: a picture of what waits for what, from the configuration alone.
 //!
-//! `picture.rs` is what every form shows. `tree.rs` draws it for a terminal, `svg/` as a picture, with
-//! the places of `layout/`, and `dot.rs`, `mermaid.rs` and `json.rs` write it for other programs.
-//! These are pure.
+//! `picture.rs` has the content that all formats share. `tree.rs` draws it for a terminal, and `svg/`
+//! as a picture, with the places that `layout.rs` computes. `dot.rs`, `mermaid.rs` and `json.rs` write
+//! it for other programs. All of these are pure.
 
 mod dot;
 mod fitting;
@@ -26,7 +26,7 @@ use crate::graph::Graph;
 use crate::status;
 use picture::Picture;
 
-/// The form of the graph.
+/// The format of the graph.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Format {
     /// A tree for a terminal.
@@ -60,7 +60,7 @@ pub fn run(line: &CommandLine, environment: &Environment, format: Format, color:
     // Like a list of the tests, a drawing does not need the variables that only tests need.
     let line = CommandLine { test_list: line.test.is_some(), ..here(line) };
     let Some(checked) = check::correct(&line, environment) else { return status::CONFIG };
-    // The check has looked at the tests, too, which can change what a unit is.
+    // The check has loaded the tests, too, which can change the kind of a unit.
     let loaded = if checked.config.testing.is_some() && line.test.is_none() {
         load(&line, environment).unwrap_or_else(|refused| *refused.understood)
     } else {
@@ -80,7 +80,7 @@ pub fn run(line: &CommandLine, environment: &Environment, format: Format, color:
     0
 }
 
-/// Returns the name of the configuration: that of its directory.
+/// Returns the name of the configuration, which is the name of its directory.
 fn title(work_dir: &Path) -> String {
     let whole = work_dir.canonicalize();
     let name = whole.as_ref().ok().and_then(|path| path.file_name());

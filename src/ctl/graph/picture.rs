@@ -1,4 +1,4 @@
-//! What every form of the graph shows.
+//! The content of the graph, which all formats share.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) struct Picture {
     pub title: String,
     /// The units, in their order: by stage, and each after those that it waits for.
     pub units: Vec<Unit>,
-    /// What they wait for.
+    /// The conditions that they wait for.
     pub links: Vec<Link>,
     /// The same with one arrow for each pair of units. The order within a stage is left out where the
     /// configuration says the same.
@@ -161,8 +161,8 @@ impl Picture {
         steps
     }
 
-    /// Returns what a unit waits for, in the words of the configuration: the other units with their
-    /// conditions, its schedule, or somebody who asks for it. As in `trcctl top`, a unit without a
+    /// Returns the reasons why a unit waits, in the words of the configuration: other units with their
+    /// conditions, its schedule, or a request. As in `trcctl top`, a unit without a
     /// condition has to be ready, unless all conditions are to be there.
     pub(super) fn waits(&self, at: usize, all_conditions: bool) -> Vec<String> {
         let unit = &self.units[at];

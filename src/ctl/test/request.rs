@@ -21,7 +21,7 @@ pub struct Request {
     pub namespaces: bool,
     /// Whether the log is shown as it comes.
     pub verbose: bool,
-    /// What is shown in the end.
+    /// The output at the end.
     pub shown: Shown,
     /// The series of runs, if there is more than one.
     pub series: Option<Wanted>,
@@ -29,7 +29,7 @@ pub struct Request {
     pub image: Option<image::Asked>,
 }
 
-/// What `trcctl test` shows.
+/// The output of `trcctl test`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shown {
     /// The results of the tests.

@@ -173,7 +173,7 @@ fn the_shutdown_timeout_kills_a_post_stop_and_lets_none_begin() {
 }
 
 #[test]
-fn whatever_a_post_stop_has_left_is_killed_and_its_unit_ends() {
+fn processes_that_a_post_stop_has_left_are_killed_and_its_unit_ends() {
     let mut world = World::of(WaitPolicy::Any, vec![with_post("sync.a")]);
     world.exit("sync.a", 7);
     let unit = world.id("sync.a");

@@ -127,7 +127,7 @@ fn the_main_process_of_a_unit_in_the_background_is_supervised_as_any_other() {
     notified(&mut world, "async.web", Notice::MainPid(200));
     world.die("async.web", Ending::Signal(Signal::KILL), Left::Others);
     world.pass(SECOND);
-    assert_eq!(world.started.len(), 1, "what it has left goes first");
+    assert_eq!(world.started.len(), 1, "the processes that it has left are killed first");
     let unit = world.id("async.web");
     world.feed(Event::LeftoversGone { unit });
     assert_eq!(world.started.len(), 2);

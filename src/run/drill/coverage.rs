@@ -1,4 +1,4 @@
-//! What the tests leave out.
+//! The units, ports and restarts that no test is about.
 
 use super::{Drill, Run};
 use crate::graph::{Gap, OpenPort, UnitId, gaps};
@@ -19,7 +19,7 @@ impl Drill {
         listening::open_ports(&units)
     }
 
-    /// Returns what no test is about.
+    /// Returns the units, ports and restarts that no test is about.
     pub(super) fn untested(&self) -> Vec<Untested> {
         let name = |id| self.graph.node(id).unit.id();
         let gaps = gaps(&self.graph, &self.open);

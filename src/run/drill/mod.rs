@@ -144,7 +144,7 @@ pub(crate) struct Drill {
     used: BTreeMap<UnitId, Usage>,
     /// The leftovers of a unit when its main process exited.
     left: BTreeMap<UnitId, String>,
-    /// The units whose `post_stop` was run, and why it was not as it should be, the first time.
+    /// The units whose `post_stop` ran, each with the first problem of it, if any.
     post_stops: BTreeMap<UnitId, Option<String>>,
     /// The results of the checks that tests make when everything has stopped.
     after_stop: BTreeMap<UnitId, Vec<CheckPoint>>,
@@ -343,7 +343,7 @@ impl Drill {
         self.post_stops.entry(unit).or_default();
     }
 
-    /// Notes that a `post_stop` is not as it should be.
+    /// Notes a problem with a `post_stop`.
     pub(crate) fn post_stop_fails(&mut self, unit: UnitId, how: impl FnOnce() -> Flaw) {
         self.post_stops.entry(unit).or_default().get_or_insert_with(|| how().to_string());
     }

@@ -30,7 +30,7 @@ impl Place {
     ) -> Result<(OwnedFd, Self), NoSocket> {
         let address = UnixAddr::new(path)?;
         let fd = create()?;
-        // A chmod(2) could hit another file, if somebody has put a link there.
+        // A chmod(2) could change another file if somebody has put a link there.
         let bind_for_all = || {
             let own = umask(Mode::from_bits_truncate(0o111));
             let bound = bind(fd.as_raw_fd(), &address);
@@ -48,7 +48,7 @@ impl Place {
                     // kind, for streams or for datagrams.
                     Ok(()) | Err(_) => return Err(NoSocket::Taken),
                 }
-                // It may be mounted there, from the host.
+                // The socket may be mounted from the host.
                 fs::remove_file(path).map_err(|error| {
                     error
                         .raw_os_error()

@@ -1,4 +1,4 @@
-//! A rest after a failure that would come again at once.
+//! A rest after a failure that would otherwise repeat at once.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +14,17 @@ impl Rest {
         Self { time, until: None }
     }
 
-    /// Begins it.
+    /// Begins the rest.
     pub(crate) fn begin(&mut self, now: Instant) {
         self.until = Some(now + self.time);
     }
 
-    /// Ends it early.
+    /// Ends the rest early.
     pub(crate) fn end(&mut self) {
         self.until = None;
     }
 
-    /// Returns when it is over, if it has begun.
+    /// Returns when the rest is over, if it has begun.
     pub(crate) fn until(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }

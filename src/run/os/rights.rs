@@ -214,7 +214,7 @@ impl Guarded {
         self.taker = Some(taker);
     }
 
-    /// Waits for the taker until `until` at the latest, and reaps it. To be called only where trc
+    /// Waits for the taker until `until` at the latest, and reaps it. Call this only where trc
     /// does not serve anything else any more.
     pub(crate) fn wait_for_taker(&mut self, until: Instant) {
         let Some(pid) = self.taker else { return };

@@ -20,7 +20,7 @@ pub(super) struct Held {
     pub prepares: bool,
     /// The unit's process group, for as long as any process may be in it.
     pub group: Option<i32>,
-    /// The process group of the unit's last `post_stop`, until what it has left is killed.
+    /// The process group of the unit's last `post_stop`, until the processes that it has left are killed.
     pub post_stop: Option<i32>,
     /// The main process that has got its stop signal. The unit may have handed over since.
     pub told: Option<i32>,
@@ -43,7 +43,7 @@ pub(super) struct Held {
     pub reloads_since: Option<Duration>,
     /// A descriptor that tells when the main process exits, if the unit has handed over to it.
     pub main: Option<OwnedFd>,
-    /// What trc knows of the main process until that is known, if the unit has a `pid_file`.
+    /// The search for the main process, if the unit has a `pid_file`.
     pub sought: Option<Sought>,
     /// The file by which the unit is ready, as it was before the unit's start.
     pub file_before: Option<Stamp>,

@@ -13,10 +13,10 @@ use crate::run::os::proc::Stat;
 use crate::run::os::{kin, trusted};
 use crate::words::{self, Observed};
 
-/// The most bytes of a file with the number of a process, and perhaps white space.
+/// The most bytes of a file with a process ID and perhaps white space.
 const MOST: u64 = 64;
 
-/// What trc knows of the main process of a unit with a `pid_file`, until that is known.
+/// The search for the main process of a unit with a `pid_file`.
 pub(super) struct Sought {
     /// Whether another process stands in for it, because the one that trc has started has exited.
     stands_in: bool,
@@ -55,7 +55,7 @@ impl Supervisor {
         self.events.push_back(event);
     }
 
-    /// Makes the process that the file names the main process of a unit, if it may be.
+    /// Makes the process that the file names the main process of a unit, if the process may be that.
     fn named_by_file(&mut self, id: UnitId) -> Result<i32, NotMain> {
         let pid = self.number_in_file(id)?;
         let held = &self.units[id.0];
@@ -85,7 +85,7 @@ impl Supervisor {
         number(&text).ok_or(NotMain::NoNumber)
     }
 
-    /// Returns whether a process is a live one of this start of a unit, and of no other unit.
+    /// Returns whether a process is alive and belongs to this start of a unit, and to no other unit.
     fn is_in_background(&self, id: UnitId, pid: i32) -> bool {
         let own = std::process::id().cast_signed();
         let ancestry = kin::ancestry(pid).unwrap_or_default();
@@ -106,7 +106,7 @@ impl Supervisor {
             .sought
             .as_ref()
             .is_some_and(|sought| sought.stands_in || ending == Ending::Code(0));
-        // A unit that is to stop stops with what it leaves.
+        // A unit that trc stops does not go on: the processes that it leaves are stopped, too.
         if !seeks || !self.engine.is_watched(id) {
             return false;
         }
@@ -127,8 +127,9 @@ impl Supervisor {
         true
     }
 
-    /// Logs what is wrong with the file of a unit, once in a row, unless it may not be written yet. It has
-    /// to be wrong twice: a process that is just executing a program cannot be known as the unit's.
+    /// Logs the problem with the file of a unit, once in a row, unless the file may not be written yet. The
+    /// problem has to be there twice: trc cannot tell that a process that is just executing a program
+    /// belongs to the unit.
     fn say_of_pid_file(&mut self, id: UnitId, why: &NotMain) {
         let Some(sought) = &mut self.units[id.0].sought else { return };
         let early = matches!(why, NotMain::Missing | NotMain::NoNumber);
@@ -145,7 +146,7 @@ impl Supervisor {
     }
 }
 
-/// Returns the number of a process in a text.
+/// Returns the process ID in a text.
 fn number(text: &[u8]) -> Option<i32> {
     main_pid(std::str::from_utf8(text).ok()?.trim_ascii())
 }

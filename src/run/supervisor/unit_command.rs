@@ -181,7 +181,7 @@ impl Supervisor {
         proc::pids().into_iter().filter(is_its).collect()
     }
 
-    /// Logs what the `post_stop` of a unit has left running.
+    /// Logs the processes that the `post_stop` of a unit has left running.
     pub(super) fn tell_post_stop_left(&mut self, id: UnitId) {
         let members = self.post_stop_members(id);
         if !members.is_empty() {
@@ -191,7 +191,7 @@ impl Supervisor {
         }
     }
 
-    /// Kills the `post_stop` of a unit, and whatever it has left running.
+    /// Kills the `post_stop` of a unit, and the processes that it has left running.
     pub(super) fn kill_post_stop(&mut self, id: UnitId) {
         /// The number of looks for processes that others have forked in the meantime.
         const LOOKS: u32 = 8;

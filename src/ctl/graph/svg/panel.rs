@@ -18,7 +18,7 @@ const BETWEEN: f64 = 62.0;
 /// The room between two units that are next to each other.
 const GAP: f64 = 12.0;
 
-/// What a panel shows.
+/// The kind of a panel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sort {
     /// The units that run at the same time: those in the background and in the foreground.
@@ -35,7 +35,7 @@ pub(super) struct Panel {
     pub height: f64,
     /// The units, with their places, widths and numbers in a list.
     places: BTreeMap<usize, Place>,
-    /// What the arrows go along.
+    /// The layers that the arrows run between.
     layers: Option<Layers>,
 }
 

@@ -12,11 +12,11 @@ pub(super) const HEIGHT: f64 = 42.0;
 /// The widths of a character, by the size of the text. Fixed-width fonts are about 0.6 em wide.
 const NAME: f64 = 7.6;
 const DETAIL: f64 = 6.35;
-/// The most characters that are shown of a name, and of what is below it.
+/// The most characters of a name and of the line below it.
 const LONGEST: usize = 40;
 /// The height of a line of the legend.
 const LEGEND_LINE: f64 = 18.0;
-/// The edge of a card beside its text.
+/// The space between the edge of a card and its text.
 const EDGE: f64 = 12.0;
 
 const FONT: &str = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace";
@@ -167,7 +167,7 @@ impl Card {
         let mut detail = Vec::new();
         let ready = unit.ready.map(|ready| format!("ready: {ready}"));
         let restart = (unit.restart != "no").then(|| format!("↻ {}", unit.restart));
-        // What has a way to be ready or is restarted is a service, unless something else is said.
+        // A unit with a readiness check or a restart policy is a service unless the card says otherwise.
         let is_clear = unit.kind == Kind::Service && (ready.is_some() || restart.is_some());
         let waits = if is_listed { picture.waits(at, false) } else { Vec::new() };
         let stage_says_it = match unit.stage {
@@ -227,7 +227,7 @@ pub(super) fn heading(name: &str, more: &str) -> f64 {
     wide(name) * NAME + 10.0 + wide(more) * DETAIL
 }
 
-/// What is drawn: the arrows below the cards.
+/// The elements drawn so far. The arrows are below the cards.
 #[derive(Default)]
 pub(super) struct Pen {
     below: String,
