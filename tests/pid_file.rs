@@ -1,5 +1,6 @@
 //! Services that put themselves into the background: `pid_file`.
 
+use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
@@ -136,6 +137,21 @@ fn a_service_is_ready_when_the_file_comes() {
 }
 
 #[test]
+fn a_reload_changes_the_file_at_the_next_start() {
+    let script = format!("behind 'read x < $W/go; {DAEMON}'; echo launched");
+    let it = Asked::of(service(&script, ""));
+    it.running.wait_for("launched\n");
+    let path = it.running.path("trc.toml");
+    let toml = fs::read_to_string(&path).unwrap();
+    fs::write(path, toml.replace("/pid'", "/another'")).unwrap();
+    assert_eq!(it.post("/v1/reload").status, 200);
+    it.running.open_gate("go").wait_for("async.web is ready");
+    let pid = it.running.wait_for_file("pid");
+    assert_eq!(it.get("/v1/units/web").body["process"]["pid"].to_string(), pid);
+    it.stop().status(143);
+}
+
+#[test]
 fn the_exit_status_of_a_daemon_is_that_of_its_service() {
     for mode in MODES {
         let daemon = "echo $$ > $W/pid; read x < $W/go; exit 7";
@@ -176,7 +192,7 @@ fn a_daemon_outlives_the_process_that_has_stood_in_for_it() {
     for mode in MODES {
         let script = format!("echo 4194304 > $W/pid; behind 'read x < $W/go; {daemon}'");
         let running = service(&script, "").fifo("on").mode(mode).spawn();
-        running.wait_for("4194304 is not one of its live processes").open_gate("go");
+        running.wait_for("names 4194304, which is not one of its live processes").open_gate("go");
         running.wait_for("its main process is").open_gate("on");
         running.finish().status(7).stderr_lacks("running");
     }

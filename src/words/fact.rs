@@ -158,9 +158,12 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
         }
         Fact::NotReady { unit, why } => {
             let because = because(unit, Purpose::Ready, why);
-            let within = graph.node(*unit).unit.ready.as_ref().map(|ready| seconds(ready.within));
-            let within = within.unwrap_or_default();
-            let message = format!("{} was not ready within {within}{because}", name(unit));
+            // A reload may have removed the check meanwhile.
+            let within = graph.node(*unit).unit.ready.as_ref().map_or_else(
+                || "in time".to_owned(),
+                |ready| format!("within {}", seconds(ready.within)),
+            );
+            let message = format!("{} was not ready {within}{because}", name(unit));
             Line::about(Level::Error, EventName::NotReady, *unit, message)
         }
         Fact::Unhealthy { unit, then, why } => {

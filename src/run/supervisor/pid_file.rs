@@ -1,6 +1,7 @@
 //! The main processes of units that put themselves into the background: `pid_file`.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use super::super::notify::main_pid;
 use super::super::probe::file::Stamp;
@@ -18,6 +19,8 @@ const MOST: u64 = 64;
 
 /// The search for the main process of a unit with a `pid_file`.
 pub(super) struct Sought {
+    /// The file. A new configuration may name another one for the next start.
+    path: PathBuf,
     /// Whether another process stands in for it, because the one that trc has started has exited.
     stands_in: bool,
     /// The file as it was before the start, if it could not be removed.
@@ -37,7 +40,8 @@ impl Supervisor {
             self.observed(&Observed::PidFileStays(id, path, &reason(error)));
         }
         let stale = kept.and_then(|_| Stamp::of(path));
-        self.units[id.0].sought = Some(Sought { stands_in: false, stale, wrong: None });
+        self.units[id.0].sought =
+            Some(Sought { path: path.clone(), stands_in: false, stale, wrong: None });
     }
 
     /// Looks whether the file names the main process of a unit.
@@ -70,10 +74,8 @@ impl Supervisor {
     }
 
     fn number_in_file(&self, id: UnitId) -> Result<i32, NotMain> {
-        let path = self.graph.node(id).unit.pid_file.as_ref().map(|file| &file.value);
-        let (Some(path), Some(sought)) = (path, &self.units[id.0].sought) else {
-            return Err(NotMain::NoNumber);
-        };
+        let Some(sought) = &self.units[id.0].sought else { return Err(NotMain::NoNumber) };
+        let path = &sought.path;
         let is_stale = sought.stale.is_some() && Stamp::of(path) == sought.stale;
         let text = file::read(path, MOST).map_err(|why| match why {
             Unreadable::Kernel(error) if error.kind() == ErrorKind::NotFound => NotMain::Missing,
