@@ -12,6 +12,7 @@ mod autostart;
 mod bad_input;
 mod budget;
 mod busy_examples;
+mod causes;
 mod conf_d;
 mod containers;
 mod control;

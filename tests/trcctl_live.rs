@@ -763,6 +763,31 @@ fn why_names_the_unit_whose_turn_it_is() {
 }
 
 #[test]
+fn why_leads_from_a_failure_to_the_one_behind_it() {
+    let it = Container::new(
+        "wait = 'forever'\n\
+         [async.db]\nscript = 'read x <$W/go; exit 5'\nrestart = { when = 'always', backoff = '1h' }\n\
+         [async.web]\nscript = 'mkfifo $W/on; read x <$W/on; exit 3'\nafter = ['db']\n",
+    );
+    it.trcctl("wait web=started").status_is(0);
+    it.running.open_gate("go");
+    it.running.wait_for("restarting async.db ");
+    it.running.open_gate("on");
+    it.running.wait_for("async.web failed with status 3");
+    let shown = it.trcctl("why web").out;
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[0].starts_with("async.web failed with status 3 (for "), "{shown}");
+    assert!(
+        lines[1].starts_with("  async.db failed with status 5, and is about to be "),
+        "{shown}"
+    );
+    assert_eq!(it.trcctl("why --json web").json()["units"][0]["because_of"][0], "async.db");
+    it.trcctl("restart db").status_is(0);
+    let up = it.trcctl("why web").out;
+    assert!(up.contains("\n  because of:  async.db\n"), "{up}");
+}
+
+#[test]
 fn why_says_what_to_do_about_a_unit_that_was_stopped_by_hand() {
     let it = Container::new(&format!("{WEB}[sync.main]\nscript = 'exec cat $W/never'\n"));
     it.wait_for("");

@@ -14,6 +14,14 @@ pub(crate) enum Detail {
     NotRoot,
     /// The place at which the script failed, for the end of a sentence: `at line 3: ...`.
     Place(String),
+    /// The OOM killer has killed the unit's process. The memory is in bytes, and missing if the kernel
+    /// does not tell.
+    OutOfMemory {
+        /// The most that the process has had in memory at once: `ru_maxrss` of getrusage(2).
+        used: Option<u64>,
+        /// The limit of the container.
+        limit: Option<u64>,
+    },
     /// The last `STATUS=` that the unit has sent: `sd_notify(3)`.
     Status(String),
     /// The unit has closed its notification descriptor without a newline.

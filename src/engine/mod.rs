@@ -29,6 +29,7 @@ mod detail;
 mod ends;
 mod event;
 mod exit;
+mod failure;
 mod finding;
 mod health;
 mod limits;
@@ -67,7 +68,7 @@ pub(crate) use finding::{Finding, Lack};
 pub(crate) use health::Health;
 pub(crate) use limits::{POST_STOP, PRE_START, UNKILLABLE_AFTER};
 pub(crate) use own_reload::NotReloaded;
-pub(crate) use reason::{Cause, LastWord, Reason};
+pub(crate) use reason::{Cause, LastWord, Link, Reason};
 pub(crate) use reload::Failing;
 pub(crate) use request::{Answer, JobEnd, NoJob, Refusal, Request, Task};
 pub(crate) use snapshot::{PhaseName, Snapshot, UnitSnapshot};
@@ -157,6 +158,10 @@ pub(crate) struct Engine {
     outcome: u8,
     first_failure: Option<UnitId>,
     last_word: Option<LastWord>,
+    /// The failures from which the cause follows, from the nearest one to the root.
+    behind: Vec<Link>,
+    /// The number of failures so far, which gives each failure its place in the order.
+    failures: u64,
     /// The number of ends so far, which gives each end its place in the order.
     ends: u32,
     budget: Option<Budget>,
@@ -207,6 +212,8 @@ impl Engine {
             outcome: 0,
             first_failure: None,
             last_word: None,
+            behind: Vec::new(),
+            failures: 0,
             ends: 0,
             budget: None,
             outside_stop: false,
@@ -254,6 +261,7 @@ impl Engine {
         let cause = self.cause.clone()?;
         Some(Reason {
             cause,
+            behind: self.behind.clone(),
             first_failure: self.first_failure,
             last_word: self.last_word,
             unkillable: self.unkillable.clone(),
@@ -468,6 +476,7 @@ impl Engine {
     fn stop_run(&mut self, cause: Cause, status: u8, actions: &mut Vec<Action>) {
         match self.run {
             Run::Boot | Run::Settling | Run::Up => {
+                self.behind = self.behind_cause(&cause);
                 self.cause = Some(cause);
                 self.status = status;
                 // A transparent command has exited by now, and there is nothing to stop.

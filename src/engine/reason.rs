@@ -1,6 +1,6 @@
 //! Why a run ended.
 
-use super::{Asker, Sender};
+use super::{Asker, Detail, Ended, How, Sender};
 use crate::graph::UnitId;
 use crate::signal::Signal;
 
@@ -39,11 +39,54 @@ pub(crate) enum LastWord {
     Late,
 }
 
+/// The failure of a unit, as one of a chain.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Link {
+    /// The unit.
+    pub unit: UnitId,
+    /// The reason.
+    pub how: How,
+    /// The status that it counts as; 0 for a service that exited with 0.
+    pub status: u8,
+    /// What trc knew about the unit then.
+    pub known: Option<Detail>,
+}
+
+impl Link {
+    /// Returns the failure as the end of its unit.
+    pub(crate) fn ended(&self) -> Ended {
+        Ended { how: self.how, status: self.status, place: 0 }
+    }
+}
+
+/// The failure of a unit that is not up again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Failure {
+    /// Its place in the order of all failures.
+    pub place: u64,
+    pub link: Link,
+    /// The failures behind it, from the nearest one to the root.
+    pub behind: Vec<Link>,
+}
+
+impl Failure {
+    /// Returns the units that this tells of.
+    pub(super) fn units(&self) -> impl Iterator<Item = UnitId> + '_ {
+        self.behind.iter().flat_map(|link| {
+            let by = if let How::Blocked(by) = link.how { Some(by) } else { None };
+            [link.unit].into_iter().chain(by)
+        })
+    }
+}
+
 /// The reason why a run ended, for the last line of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Reason {
     /// The cause.
     pub cause: Cause,
+    /// The failures from which the cause follows, from the nearest one to the root, if the failure of
+    /// a unit is the cause.
+    pub behind: Vec<Link>,
     /// The first unit that failed, except halt units, whether or not that ended the run.
     pub first_failure: Option<UnitId>,
     /// The event that gave trc its exit status, if it was not the cause.

@@ -47,6 +47,7 @@
 
 use std::rc::Rc;
 
+use super::reason::Failure;
 use super::unit::{Phase, State, Verdict, Wanted, Why};
 use super::{Action, Asker, Ended, Engine, Event, Fact, How, Refusal, Run, Tick, wanted_at_first};
 use crate::config::Stage;
@@ -132,8 +133,11 @@ impl Engine {
         self.graph.ids().for_each(|id| kept[id.0] = true);
         self.unkillable.iter().chain(&self.first_failure).for_each(|id| kept[id.0] = true);
         for id in self.graph.ids() {
-            // The end of a unit, or an earlier one in its timeline, tells of the unit.
+            // The end of a unit, or an earlier one in its timeline, tells of the unit, and so do the
+            // failures behind its own.
             let state = &self.states[id.0];
+            let behind = state.failure.iter().flat_map(Failure::units);
+            behind.for_each(|unit| kept[unit.0] = true);
             let ends = state.past.kept.iter().map(|stay| stay.phase).chain([state.phase()]);
             for ended in ends.filter_map(Phase::ended) {
                 if let How::Blocked(by) = ended.how {

@@ -15,6 +15,7 @@ impl Engine {
     /// Condemns a running unit, while the run goes on.
     pub(super) fn condemn(&mut self, id: UnitId, verdict: Verdict) {
         self.states[id.0].verdict = Some(verdict);
+        self.falls_for(id, verdict);
         let restarts = match verdict {
             Verdict::Unhealthy { restart, .. } => restart,
             Verdict::Together | Verdict::Asked => true,
@@ -190,6 +191,7 @@ impl Engine {
             Some(Verdict::Together | Verdict::Asked) | None => (how, status),
         };
         self.states[id.0].prepares = None;
+        self.falls_with(id, how, status, told);
         self.end_watch(id, actions);
         Exit { how, status, told, never_ready, lasted }
     }

@@ -232,6 +232,7 @@ impl Engine {
     pub(super) fn block(&mut self, id: UnitId, by: UnitId, actions: &mut Vec<Action>) {
         let status = self.ended(by).map_or(1, |ended| ended.status).max(1);
         let said = actions.len();
+        self.falls(id, How::Blocked(by), status);
         let ended = self.end(id, How::Blocked(by), status, actions);
         let mut chain = vec![id];
         let mut link = Some(by);

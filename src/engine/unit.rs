@@ -71,6 +71,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::past::Past;
+use super::reason::Failure;
 use super::{Detail, Ending, SpawnStage, Tick, Told};
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -574,6 +575,8 @@ pub(super) struct State {
     /// The latest detail about its state since its last start.
     pub known: Option<Detail>,
     pub restarts: Restarts,
+    /// Its failure, if it is not up again.
+    pub failure: Option<Failure>,
     /// Its state as a test.
     pub trial: Trial,
     /// Whether a test has damaged it in a way that it need not survive without a restart.
@@ -614,6 +617,7 @@ impl State {
             queued: false,
             known: None,
             restarts: Restarts::default(),
+            failure: None,
             trial: Trial::default(),
             faulted: false,
             struck: None,

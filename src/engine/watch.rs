@@ -26,6 +26,10 @@ impl Engine {
                 self.try_ready(id, actions);
             }
         } else {
+            // A one-shot is up when it has succeeded.
+            if !self.graph.node(id).oneshot {
+                self.stands_again(id);
+            }
             self.is_up(now, id);
             self.begin_health(now, id);
         }
@@ -163,6 +167,7 @@ impl Engine {
         watch.next_ready = None;
         state.ready_at = Some(now);
         let after = now.saturating_sub(watch.since);
+        self.stands_again(id);
         actions.push(Action::Tell(Fact::Ready { unit: id, after }));
         self.changed.push_back(id);
         self.is_up(now, id);
@@ -178,7 +183,11 @@ impl Engine {
         let watch = &mut self.states[id.0].watch;
         // Health does not count before the unit is ready.
         if watch.ready || watch.ready_by.is_none() {
-            (watch.failures, watch.sick) = (0, false);
+            let recovers = std::mem::take(&mut watch.sick);
+            watch.failures = 0;
+            if recovers {
+                self.stands_again(id);
+            }
             self.begin_health(now, id);
         }
     }
@@ -197,7 +206,10 @@ impl Engine {
         let restart = match then {
             Then::Restart => true,
             Then::Stop => false,
-            Then::Ignore => return,
+            Then::Ignore => {
+                let verdict = Verdict::Unhealthy { timed_out, restart: false };
+                return self.falls_for(id, verdict);
+            }
         };
         let verdict = Verdict::Unhealthy { timed_out, restart };
         self.condemn(id, verdict);
@@ -228,6 +240,7 @@ impl Engine {
             let why = self.states[id.0].known.clone();
             actions.push(Action::Tell(Fact::NotReady { unit: id, why }));
             if self.graph.node(id).is_outside() {
+                self.falls_for(id, Verdict::NotReady);
                 self.end_watch(id, actions);
                 self.end(id, How::NotReady, status::TIMED_OUT, actions);
             } else {

@@ -177,7 +177,9 @@ impl Life<'_> {
             self.world.act(&action);
         }
         if self.witness.ended && !was_over {
-            self.witness.last_line(self.engine.reason().as_ref(), &built)?;
+            let mut reason = self.engine.reason();
+            reason.iter_mut().for_each(self.mutant.reason);
+            self.witness.last_line(reason.as_ref(), &built)?;
             self.witness.findings(self.engine.findings(), &built)?;
         }
         let in_time = !self.witness.hurry && self.witness.cut.is_none();

@@ -97,6 +97,10 @@ pub(crate) struct UnitState {
     /// What the unit waits for: `async.db is not ready yet`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// If it has failed and is not up again: the units whose failures led to that, from the nearest one
+    /// to the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub because_of: Vec<String>,
     /// The time until trc acts by itself, in milliseconds: it starts the unit again, gives up
     /// waiting for it to be ready or to reload, or kills it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

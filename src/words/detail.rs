@@ -16,6 +16,9 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
             };
             format!("its interpreter {} does not exist{help}", name.escape_debug())
         }
+        Detail::OutOfMemory { .. } => {
+            format!("it was {}", out_of_memory(detail).unwrap_or_default())
+        }
         Detail::NotRoot => "trc is not root, and only root can do that".to_owned(),
         Detail::Status(status) => format!("it last said: {status}"),
         Detail::NotMain(why) => {
@@ -36,6 +39,25 @@ pub(crate) fn detail(graph: &Graph, id: UnitId, detail: &Detail) -> String {
             format!("no line of its output matches{}", silent(&graph.node(id).unit.id()))
         }
     }
+}
+
+/// Returns, to follow "was", that the OOM killer has killed a unit, if this detail says so.
+pub(super) fn out_of_memory(detail: &Detail) -> Option<String> {
+    let Detail::OutOfMemory { used, limit } = detail else { return None };
+    let memory = match (used, limit) {
+        (Some(used), Some(limit)) => {
+            format!(" ({} of {} MiB)", mebibytes(*used), mebibytes(*limit))
+        }
+        (None, Some(limit)) => format!(" (the limit is {} MiB)", mebibytes(*limit)),
+        (Some(used), None) => format!(" ({} MiB)", mebibytes(*used)),
+        (None, None) => String::new(),
+    };
+    Some(format!("killed by the OOM killer{memory}"))
+}
+
+/// Rounds a number of bytes to MiB.
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.saturating_add(1 << 19) >> 20
 }
 
 /// Returns the `pid_file` of a unit; a reload may have taken it away.

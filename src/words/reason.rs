@@ -1,11 +1,14 @@
 //! The reason why the run ended, in one line, and how units and tests ended.
 
-use super::detail::pid_file;
+use std::fmt::Write as _;
+
+use super::detail::{out_of_memory, pid_file};
 use super::sender::asker;
 use super::{detail, not_started, not_up, sender, some};
 use crate::config::Stage;
 use crate::engine::{
-    Cause, EndReason, Ended, Ending, Engine, How, Lack, LastWord, Purpose, Reason, TestEnd,
+    Cause, Detail, EndReason, Ended, Ending, Engine, How, Lack, LastWord, Link, Purpose, Reason,
+    TestEnd,
 };
 use crate::graph::{Graph, UnitId};
 
@@ -17,12 +20,22 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
         Some(ended) => format!("{} {}", name(id), self::ended(engine, id, ended)),
         None => name(id),
     };
+    let told = has_chain(engine, reason).then_some(&reason.behind);
+    let is_told = |id| told.is_some_and(|links| links.iter().any(|link| link.unit == id));
     let first = |shown: Option<UnitId>| match reason.first_failure {
-        Some(id) if Some(id) != shown => format!("; before that {}", failed(id)),
+        Some(id) if Some(id) != shown && !is_told(id) => format!("; before that {}", failed(id)),
         Some(_) | None => String::new(),
     };
+    // The arrow says what a unit has waited for.
+    let effect = |id: UnitId| match (engine.ended(id), told) {
+        (Some(Ended { how: How::Blocked(_), .. }), Some(_)) => {
+            format!("{} could not be started", name(id))
+        }
+        _ => failed(id),
+    };
+    let chain = || told.map_or_else(String::new, |links| behind(graph, links));
     let cause = match &reason.cause {
-        Cause::Boot(id) => format!("boot failed: {}", failed(*id)),
+        Cause::Boot(id) => format!("boot failed: {}{}", effect(*id), chain()),
         Cause::CommandLine => {
             "cannot run the command line that the boot scripts have set".to_owned()
         }
@@ -30,10 +43,10 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
             let help = engine.ended(*id).and_then(|ended| meant_to_run(graph, *id, ended));
             let daemon = engine.left_others(*id) && graph.node(*id).unit.pid_file.is_none();
             let help = help.map(|help| if daemon { DAEMON } else { help });
-            format!("{}{}{}", failed(*id), help.unwrap_or_default(), first(Some(*id)))
+            format!("{}{}{}{}", effect(*id), help.unwrap_or_default(), chain(), first(Some(*id)))
         }
         Cause::AllEnded(None) => "every unit has ended".to_owned(),
-        Cause::Tested => tested(engine),
+        Cause::Tested => format!("{}{}", tested(engine), oom_in_test(engine, reason)),
         Cause::Signal(signal, from) => {
             format!("stopped by {signal} from {}{}", sender(graph, from), first(None))
         }
@@ -58,10 +71,87 @@ pub(crate) fn reason(engine: &Engine, reason: &Reason) -> String {
     }
 }
 
+/// Returns whether the last line has the chain of failures from which the end of the run follows. If
+/// the unit that ended the run has waited for the only other one, the usual sentence may say the same.
+pub(crate) fn has_chain(engine: &Engine, reason: &Reason) -> bool {
+    let blocked = |id: UnitId| match engine.ended(id) {
+        Some(Ended { how: How::Blocked(by), .. }) => Some(by),
+        Some(_) | None => None,
+    };
+    let effect = match reason.cause {
+        Cause::Boot(id) | Cause::Ended(id) | Cause::Failed(id) | Cause::AllEnded(Some(id)) => id,
+        Cause::CommandLine
+        | Cause::AllEnded(None)
+        | Cause::Tested
+        | Cause::Signal(..)
+        | Cause::Asked(_)
+        | Cause::Terminal(..) => return false,
+    };
+    match &reason.behind[..] {
+        [] => false,
+        [link] => {
+            // The usual sentence says how that unit ended if it was the first to fail, or if it did not
+            // fail.
+            let said = engine
+                .ended(link.unit)
+                .is_some_and(|ended| !ended.failed() || Some(link.unit) == reason.first_failure);
+            !said || blocked(effect) != Some(link.unit)
+        }
+        [_, _, ..] => true,
+    }
+}
+
+/// Returns the failures behind another one, to follow its sentence: ` <- async.db failed …`. The
+/// details of the last one, the root, are those that matter. Of a long chain, some are left out.
+fn behind(graph: &Graph, links: &[Link]) -> String {
+    const SHOWN: usize = 5;
+    let left_out = links.len().saturating_sub(SHOWN);
+    let mut text = String::new();
+    for (at, link) in links.iter().enumerate() {
+        let root = at + 1 == links.len();
+        if left_out > 0 && at == SHOWN - 2 {
+            _ = write!(text, " <- {} more", left_out + 1);
+        }
+        if left_out > 0 && at >= SHOWN - 2 && !root {
+            continue;
+        }
+        let how = match link.how {
+            _ if root => self::ended_with(graph, link.unit, link.ended(), link.known.as_ref()),
+            How::Blocked(_) => "could not be started".to_owned(),
+            _ => how(graph, link.ended()),
+        };
+        _ = write!(text, " <- {} {how}", graph.node(link.unit).unit.id());
+    }
+    text
+}
+
+/// Returns that the OOM killer has killed the first unit that failed, for the end of the result of a
+/// test run, which does not say how units ended.
+fn oom_in_test(engine: &Engine, reason: &Reason) -> String {
+    let victim = reason.first_failure.and_then(|id| Some((id, engine.known(id)?)));
+    let killed = victim.and_then(|(id, known)| Some((id, out_of_memory(known)?)));
+    killed.map_or_else(String::new, |(id, killed)| {
+        format!("; {} was {killed}", engine.graph().node(id).unit.id())
+    })
+}
+
 /// Returns how a unit ended, to follow its name, with the details that trc knows.
 pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
-    let graph = engine.graph();
-    let known = engine.known(id);
+    if let How::Blocked(by) = ended.how {
+        // The line names a failed unit as the first failure, but not a healthy one.
+        let graph = engine.graph();
+        let well = match engine.ended(by) {
+            Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
+            None if graph.node(by).is_outside() => ", which is ready".to_owned(),
+            Some(_) | None => String::new(),
+        };
+        return format!("{}{well}", how(graph, ended));
+    }
+    ended_with(engine.graph(), id, ended, engine.known(id))
+}
+
+/// Returns how a unit ended, to follow its name, with the detail that trc knew about it then.
+fn ended_with(graph: &Graph, id: UnitId, ended: Ended, known: Option<&Detail>) -> String {
     let because = |why: Option<String>| why.map_or_else(String::new, |why| format!(": {why}"));
     match ended.how {
         How::NotStarted(stage, errno) => {
@@ -76,14 +166,8 @@ pub(crate) fn ended(engine: &Engine, id: UnitId, ended: Ended) -> String {
             let why = not_up(graph, id, Purpose::Health, known);
             format!("{}{}", how(graph, ended), because(why))
         }
-        How::Blocked(by) => {
-            // The line names a failed unit as the first failure, but not a healthy one.
-            let well = match engine.ended(by) {
-                Some(other) if !other.failed() => format!(", which {}", how(graph, other)),
-                None if graph.node(by).is_outside() => ", which is ready".to_owned(),
-                Some(_) | None => String::new(),
-            };
-            format!("{}{well}", how(graph, ended))
+        How::Process(Ending::Signal(_)) if let Some(oom) = known.and_then(out_of_memory) => {
+            format!("was {oom}")
         }
         How::Process(Ending::Code(_)) if graph.node(id).unit.stage == Stage::Boot => {
             let place = known.map(|place| format!(" {}", detail(graph, id, place)));

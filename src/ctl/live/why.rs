@@ -43,10 +43,15 @@ pub(super) fn chain(trc: &Trc, unit: &str) -> Result<Vec<UnitState>, NoAnswer> {
     Ok(chain)
 }
 
-/// Returns the unit that another one waits for.
+/// Returns the unit that another one waits for, or whose failure led to that of the other one, if it is
+/// not up again.
 pub(super) fn blocks<'u>(unit: &UnitState, all: &'u [UnitState]) -> Option<&'u UnitState> {
-    if unit.phase != "waiting" || ["held", "idle"].contains(&unit.wanted.as_str()) {
+    if ["held", "idle"].contains(&unit.wanted.as_str()) {
         return None;
+    }
+    if unit.phase != "waiting" {
+        let by = unit.because_of.first()?;
+        return all.iter().find(|other| other.name == *by && !other.is_up());
     }
     if let Some(name) = &unit.waits_for {
         return all.iter().find(|other| other.name == *name);
@@ -82,6 +87,9 @@ pub(super) fn told(trc: &Trc, options: &Options, chain: &[UnitState]) -> String 
         };
         if let Some(reason) = reason {
             line("the reason:", reason);
+        }
+        if !unit.because_of.is_empty() {
+            line("because of:", &unit.because_of.join(" <- "));
         }
         if let Some(end) = last_end(unit).filter(|_| unit.phase != "ended") {
             line("last exit:", &end);

@@ -2,6 +2,7 @@
 
 mod autostart;
 mod exit;
+mod failure;
 mod hooks;
 mod leftovers;
 mod own_reload;

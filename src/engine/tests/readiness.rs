@@ -19,7 +19,7 @@ pub(super) fn with_ready(unit: Unit, probe: Placed<Probe>) -> Unit {
     Unit { ready: Some(ready), ..unit }
 }
 
-fn with_health(unit: Unit, probe: Placed<Probe>, then: Then) -> Unit {
+pub(super) fn with_health(unit: Unit, probe: Placed<Probe>, then: Then) -> Unit {
     let health = Health { probe, every: SECOND * 5, timeout: SECOND, failures: 3, then };
     Unit { health: Some(health), ..unit }
 }

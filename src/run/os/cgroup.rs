@@ -24,6 +24,20 @@ pub(crate) fn memory_peak() -> Option<u64> {
     memory_peak_of(Path::new(ROOT))
 }
 
+/// Returns the limit on the memory of the cgroup in bytes; `None` if there is none, or if the kernel
+/// does not tell.
+pub(crate) fn memory_limit() -> Option<u64> {
+    memory_limit_of(Path::new(ROOT))
+}
+
+fn memory_limit_of(root: &Path) -> Option<u64> {
+    /// The least limit of v1 that is none: the highest number of bytes, rounded down to pages.
+    const NONE: u64 = (i64::MAX as u64) >> 16 << 16;
+    let text = read_first(root, ["memory.max", "memory/memory.limit_in_bytes"])?;
+    // Without a limit, v2 has the word `max`.
+    text.trim().parse().ok().filter(|limit| *limit < NONE)
+}
+
 fn oom_kills_of(root: &Path) -> Option<u64> {
     let text = read_first(root, ["memory.events", "memory/memory.oom_control"])?;
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
@@ -47,6 +61,24 @@ fn read_first(root: &Path, names: [&str; 2]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn either_version_tells_the_limit_if_there_is_one() {
+        for (name, text, limit) in [
+            ("memory.max", "536870912\n", Some(512 << 20)),
+            ("memory.max", "max\n", None),
+            ("memory/memory.limit_in_bytes", "536870912\n", Some(512 << 20)),
+            ("memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+            ("memory/memory.limit_in_bytes", "9223372036854710272\n", None),
+            ("memory.peak", "4096\n", None),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+            assert_eq!(memory_limit_of(root.path()), limit, "{name}: {text}");
+        }
+    }
 
     #[test]
     fn either_version_tells_the_peak_and_the_kills() {

@@ -115,7 +115,7 @@ impl Run for Supervisor {
     }
 
     fn look_for_oom(&mut self) -> Option<String> {
-        self.oom_killed(0)
+        self.oom_killed()
     }
 
     fn catch_up(&mut self, units: &[UnitId]) -> Vec<Said> {

@@ -55,10 +55,14 @@ impl Supervisor {
     pub(super) fn text_of(&self, reason: Option<Reason>) -> String {
         let Some(reason) = reason else { return String::new() };
         let mut text = words::reason::reason(&self.engine, &reason);
-        if self.oom_victim.is_some_and(|id| reason.first_failure == Some(id)) {
-            text.push_str(" (by the OOM killer: the container reached its memory limit)");
-        }
-        if let Some(id) = reason.first_failure {
+        let root = reason.behind.last().map(|link| link.unit);
+        let root = root.filter(|id| {
+            words::reason::has_chain(&self.engine, &reason) && !self.last_lines(*id).is_empty()
+        });
+        if let Some(id) = root {
+            let whose = self.graph.node(id).unit.id();
+            text.push_str(&words::last_output(Some(&whose), &self.last_lines(id)));
+        } else if let Some(id) = reason.first_failure {
             // The reason of a test run is about the tests, so the output needs the name of its
             // unit.
             let tested = reason.cause == Cause::Tested;

@@ -106,8 +106,6 @@ pub(super) struct Supervisor {
     /// Whether trc has freed what only the start needed.
     rested: bool,
     oom: oom_killer::Watch,
-    /// The first unit whose main process the OOM killer killed.
-    oom_victim: Option<UnitId>,
     /// The drill, in a test run.
     drill: Option<Box<Drill>>,
     /// The control socket, if there is one.
@@ -170,7 +168,6 @@ impl Supervisor {
             course: Course::Goes,
             sweep: Sweep::new(now()),
             rested: false,
-            oom_victim: None,
             drill: None,
             control: None,
             syslog: None,

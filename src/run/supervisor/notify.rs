@@ -211,7 +211,7 @@ impl Supervisor {
         let ended = held.main.as_ref().is_some_and(|main| is_ready(main.as_fd()));
         if let Some(pid) = held.pid.filter(|pid| ended && !children::has_ended(*pid)) {
             held.main = None;
-            self.ended(pid, crate::engine::Ending::Code(0));
+            self.ended(pid, crate::engine::Ending::Code(0), None);
             self.feed();
         }
     }

@@ -17,22 +17,22 @@ pub(super) const SOURCE: Source = Source::new(Supervisor::watch_oom);
 impl Supervisor {
     fn watch_oom<'s>(&'s self, watch: &mut Watch<'s>) {
         if let Some(events) = self.oom.fd() {
-            watch.on(events, PollFlags::POLLPRI, Call::Once(|it| it.tell_of_oom(0)));
+            watch.on(events, PollFlags::POLLPRI, Call::Once(Self::tell_of_oom));
         }
     }
 
     /// Logs the processes that the OOM killer has killed since the last look, and tells the drill
-    /// of them. `explained` of them are known by now.
-    pub(super) fn tell_of_oom(&mut self, explained: u64) {
-        if let Some(what) = self.oom_killed(explained) {
+    /// of them.
+    pub(super) fn tell_of_oom(&mut self) {
+        if let Some(what) = self.oom_killed() {
             self.drill(|drill, _| drill.oom(what));
         }
     }
 
     /// Logs the same, and returns it in words.
-    pub(super) fn oom_killed(&mut self, explained: u64) -> Option<String> {
-        let kills = self.oom.news();
-        if kills <= explained {
+    pub(super) fn oom_killed(&mut self) -> Option<String> {
+        let kills = self.oom.open();
+        if kills == 0 {
             return None;
         }
         // The victim may be seen before it exits: the counter rises before the signal is sent.
@@ -52,9 +52,12 @@ impl Supervisor {
             unit: self.unit_of(pid),
         };
         let victims: Vec<OomVictim> = others.into_iter().map(victim).collect();
-        let more = kills - explained;
-        let what = words::out_of_memory(&self.graph, &victims, more);
-        self.observed(&Observed::OutOfMemory(victims, more));
+        let count = |pids: usize| u64::try_from(pids).unwrap_or(u64::MAX);
+        let unknown = if victims.is_empty() { kills } else { 0 };
+        let mains = count(all.iter().filter(|pid| main(pid)).count());
+        self.oom.told(unknown, mains.min(kills.saturating_sub(count(victims.len()))));
+        let what = words::out_of_memory(&self.graph, &victims, kills);
+        self.observed(&Observed::OutOfMemory(victims, kills));
         self.events.push_back(Event::OomKilled);
         Some(what)
     }

@@ -8,8 +8,10 @@ use super::source::{Call, Source, Watch};
 use super::{Child, Role, Supervisor};
 use crate::engine::{Detail, Ending, Event, Left};
 use crate::graph::UnitId;
+use crate::run::os::cgroup;
 use crate::run::os::children::{self, Change};
 use crate::run::os::processes;
+use crate::run::os::usage::Usage;
 use crate::shell::Saved;
 use crate::signal::Signal;
 
@@ -50,7 +52,6 @@ impl Supervisor {
     pub(super) fn reap(&mut self) {
         let mut reaped = false;
         self.children.look_anew();
-        let victim = self.oom_victim;
         while let Some(pid) = children::peek() {
             reaped = true;
             self.drain_signals();
@@ -64,7 +65,7 @@ impl Supervisor {
                     if let Some(unit) = unit {
                         self.drill(|drill, _| drill.used(unit, used));
                     }
-                    self.ended(pid, ending);
+                    self.ended(pid, ending, Some(used));
                 }
                 Some((Change::Stopped(signal), _)) => self.stopped(pid, signal),
                 // The child was suspended, and has been resumed in the meantime.
@@ -74,7 +75,7 @@ impl Supervisor {
         }
         if reaped {
             // For a main process, the exit of its unit is logged anyway.
-            self.tell_of_oom(u64::from(self.oom_victim != victim));
+            self.tell_of_oom();
         }
         if self.sweep.kills() && !self.nothing_left() {
             // Processes may have been adopted in the meantime.
@@ -82,8 +83,8 @@ impl Supervisor {
         }
     }
 
-    /// Handles a child that has exited and was reaped.
-    pub(super) fn ended(&mut self, pid: i32, ending: Ending) {
+    /// Handles a child that has exited and was reaped, with what it has used, if the kernel told trc.
+    pub(super) fn ended(&mut self, pid: i32, ending: Ending, used: Option<Usage>) {
         self.progress(pid);
         self.feed();
         // The last messages count as sent before the exit, and so does a change of the main
@@ -105,7 +106,8 @@ impl Supervisor {
                 self.units[id.0].main = None;
                 self.units[id.0].pid = None;
                 if !self.goes_on(id, pid, ending) {
-                    self.unit_exited(id, pid, ending, terminal, saved);
+                    let oom = self.killed_for_memory(id, ending, used);
+                    self.unit_exited(id, pid, (ending, oom), terminal, saved);
                 }
             }
         }
@@ -113,12 +115,25 @@ impl Supervisor {
         self.look_after_leftovers();
     }
 
+    /// Returns that the OOM killer has killed a unit's main process, if it has.
+    fn killed_for_memory(
+        &mut self,
+        id: UnitId,
+        ending: Ending,
+        used: Option<Usage>,
+    ) -> Option<Detail> {
+        let killed = ending == Ending::Signal(Signal::KILL) && !self.units[id.0].killed;
+        let limit = cgroup::memory_limit;
+        let used = used.map(|used| used.peak);
+        (killed && self.oom.explains()).then(|| Detail::OutOfMemory { used, limit: limit() })
+    }
+
     /// Handles the exit of a unit's main process, which does not go on without it.
     fn unit_exited(
         &mut self,
         id: UnitId,
         pid: i32,
-        ending: Ending,
+        (ending, oom): (Ending, Option<Detail>),
         terminal: bool,
         saved: Option<(Saved, Vec<(OsString, OsString)>)>,
     ) {
@@ -129,19 +144,13 @@ impl Supervisor {
         }
         // The state that a failed script has left does not count, but it may say where the
         // script failed.
-        let mut why = None;
+        let mut why = oom;
         if let Some((saved, given)) = saved {
             if ending == Ending::Code(0) {
                 self.take_state(id, &saved, &given);
             } else {
-                why = saved.failed_at().map(Detail::Place);
+                why = why.or_else(|| saved.failed_at().map(Detail::Place));
             }
-        }
-        if ending == Ending::Signal(Signal::KILL)
-            && !self.units[id.0].killed
-            && self.oom.has_struck()
-        {
-            self.oom_victim.get_or_insert(id);
         }
         let left = self.left_by(id, pid);
         if left == Left::Nothing {

@@ -15,7 +15,7 @@ use super::{generate, lived, shrink};
 use crate::config::{Condition, OnFailure, Probe, ReloadBy, Stage, Then, WaitPolicy, When};
 use crate::engine::{
     Action, Answer, Asker, EndReason, Ending, Event, Fact, Failing, JobEnd, Notice, Outcome,
-    Request, Sender, SpawnStage, Target, Task, Told,
+    Reason, Request, Sender, SpawnStage, Target, Task, Told,
 };
 use crate::graph::UnitId;
 use crate::signal::Signal;
@@ -24,11 +24,15 @@ pub(in crate::simulation) const fn actions(
     name: &'static str,
     actions: fn(&mut Vec<Action>, &Plan),
 ) -> Mutant {
-    Mutant { name, graph: |_| {}, actions, event: |event| event }
+    Mutant { name, graph: |_| {}, actions, event: |event| event, reason: |_| {} }
 }
 
 pub(in crate::simulation) const fn event(name: &'static str, event: fn(Event) -> Event) -> Mutant {
-    Mutant { name, graph: |_| {}, actions: |_, _| {}, event }
+    Mutant { name, graph: |_| {}, actions: |_, _| {}, event, reason: |_| {} }
+}
+
+const fn reason(name: &'static str, reason: fn(&mut Reason)) -> Mutant {
+    Mutant { name, graph: |_| {}, actions: |_, _| {}, event: |event| event, reason }
 }
 
 const MUTANTS: &[Mutant] = &[
@@ -53,6 +57,13 @@ const MUTANTS: &[Mutant] = &[
     event("takes the exit of a daemon for that of a service", |event| match event {
         Event::Notified { unit, notice: Notice::StandIn(_) } => Event::Learnt { unit, why: None },
         event => event,
+    }),
+    reason("knows no failure behind another", |reason| reason.behind.clear()),
+    reason("stops at the first failure behind another", |reason| reason.behind.truncate(1)),
+    reason("leaves out the failures between the first and the last", |reason| {
+        if reason.behind.len() > 1 {
+            reason.behind.remove(0);
+        }
     }),
     actions("never looks at a pid_file", |actions, _| {
         actions.retain(|action| !matches!(action, Action::Seek(_)));

@@ -383,6 +383,7 @@ impl Witness<'_> {
         if is_test {
             self.never_began(at, by, status)?;
         }
+        self.falls(at, status, Some(by));
         self.over(at, status, None);
         self.conclude();
         Ok(())

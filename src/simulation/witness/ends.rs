@@ -281,6 +281,7 @@ impl Witness<'_> {
     pub(in crate::simulation) fn decide(&mut self, status: u8, mark: Mark) {
         if !self.stops() {
             self.status = status;
+            self.keeps_falls();
             self.phase = if self.plan.transparent() { Phase::Over } else { Phase::Stopping };
             self.mark(mark);
             for at in 0..self.units.len() {
@@ -426,6 +427,9 @@ impl Witness<'_> {
             Ending::Signal(_) | Ending::Code(_) => None,
         };
         let end = (ending.status(), self.end_reason(at, Some(ending)));
+        if key.is_some() {
+            self.falls_with(at, status, told);
+        }
         if let (Some(key), Some(until)) = (key, self.finishes(at)) {
             self.end_watch(at);
             let own = self.raw.unwrap_or(status);

@@ -12,6 +12,7 @@ mod anew;
 mod asked;
 mod background;
 mod ends;
+mod fallen;
 mod found;
 mod hooks;
 mod looks;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use self::anew::Anew;
 use self::asked::Asked;
 use self::background::Search;
+use self::fallen::Fallen;
 use self::found::Tested;
 use self::hooks::Finish;
 use self::renewed::Renewed;
@@ -214,6 +216,8 @@ pub(in crate::simulation) struct Seen {
     /// Whether its attempts have to be abandoned.
     pub owes_silence: bool,
     pub fault: Option<Fault>,
+    /// Its failure in the list of all, if it is not up again.
+    pub fall: Option<usize>,
     /// Whether somebody has stopped it, and nobody has asked for it since.
     pub held: bool,
     /// Whether it does not start because nobody has asked for it.
@@ -296,6 +300,7 @@ impl Seen {
             owes_main_process: None,
             owes_silence: false,
             fault: None,
+            fall: None,
             held: false,
             idle: false,
             down: false,
@@ -391,6 +396,7 @@ pub(in crate::simulation) struct Witness<'a> {
     pub held: Vec<Signal>,
     /// What people have to be told about a run that came too early.
     pub overlapped: Option<(usize, Overlap)>,
+    pub fallen: Fallen,
     pub tested: Tested,
     pub asked: Asked,
     pub renewed: Renewed,
@@ -436,6 +442,7 @@ impl<'a> Witness<'a> {
             sender: None,
             forwards: VecDeque::new(),
             held: Vec::new(),
+            fallen: Fallen::default(),
             tested: Tested::default(),
             asked: Asked::default(),
             renewed: Renewed::default(),

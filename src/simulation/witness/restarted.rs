@@ -12,6 +12,14 @@ impl Witness<'_> {
     /// Handles a unit that has to be stopped while the run goes on.
     pub(in crate::simulation) fn condemn(&mut self, at: usize, fault: Fault) {
         self.units[at].fault = Some(fault);
+        match fault {
+            Fault::Unprepared
+            | Fault::NotReady
+            | Fault::Overran
+            | Fault::Unhealthy { timed_out: true, .. } => self.falls(at, 124, None),
+            Fault::Unhealthy { timed_out: false, .. } => self.falls(at, 1, None),
+            Fault::Together | Fault::Asked => {}
+        }
         let comes_back = match fault {
             Fault::Unhealthy { restart, .. } => restart,
             Fault::Together | Fault::Asked => true,
@@ -104,6 +112,7 @@ impl Witness<'_> {
         let at_fault = seen.fault.is_some_and(|fault| !fault.is_none());
         let own = self.raw.filter(|_| !at_fault).unwrap_or(status);
         let told = seen.stand == Stand::Alive && (seen.told.is_some() || seen.killed.is_some());
+        self.falls_with(at, status, told);
         let until = self.finishes(at);
         let finish =
             Finish { status, own, told, never_ready, lasted, until: until.unwrap_or_default() };
@@ -188,6 +197,7 @@ impl Witness<'_> {
         seen.stand = Stand::Backoff(None);
         seen.backed_off = Some(now);
         seen.owes_restart = true;
+        self.falls_for_a_while(at);
         self.mark(Mark::Restarted);
         self.pull(at);
     }

@@ -242,13 +242,14 @@ impl Witness<'_> {
 
     /// Checks the last line at the end.
     pub(in crate::simulation) fn last_line(
-        &self,
+        &mut self,
         reason: Option<&Reason>,
         built: &Built,
     ) -> Verdict {
         let Some(reason) = reason else { return expect(false, "every end has a reason") };
         let first = reason.first_failure.map(|id| built.unit(id));
         expect(first == self.first_failure, "the last line names the first unit to fail")?;
+        self.chain(reason, built)?;
         let named = |at: usize| reason.unkillable.iter().any(|id| built.unit(*id) == at);
         for at in self.here() {
             let right = named(at) == self.units[at].given_up;

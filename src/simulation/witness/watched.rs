@@ -25,6 +25,9 @@ impl Witness<'_> {
             self.begin_search(at);
         } else {
             watch.up = Some(now);
+            if !self.terms.units[at].oneshot {
+                self.units[at].fall = None;
+            }
             self.health_again(at);
         }
     }
@@ -163,6 +166,7 @@ impl Witness<'_> {
         watch.ready = true;
         watch.next[READY] = None;
         watch.up = Some(self.now);
+        self.units[at].fall = None;
         self.mark(Mark::Ready);
         self.health_again(at);
         let unit = &self.plan.units[at];
@@ -179,7 +183,10 @@ impl Witness<'_> {
     fn is_well(&mut self, at: usize) {
         let watch = &mut self.units[at].watch;
         if watch.ready_by.is_none() {
-            (watch.failures, watch.sick) = (0, false);
+            watch.failures = 0;
+            if std::mem::take(&mut watch.sick) {
+                self.units[at].fall = None;
+            }
             self.health_again(at);
         }
     }
@@ -206,7 +213,10 @@ impl Witness<'_> {
                 self.first_failure.get_or_insert(at);
                 self.decide(if timed_out { 124 } else { 1 }, Mark::UnhealthyStopped);
             }
-            Then::Ignore => self.mark(Mark::UnhealthyIgnored),
+            Then::Ignore => {
+                self.falls(at, if timed_out { 124 } else { 1 }, None);
+                self.mark(Mark::UnhealthyIgnored);
+            }
         }
     }
 
@@ -225,6 +235,7 @@ impl Witness<'_> {
         if due(watch.ready_by) {
             self.mark(Mark::NotReady);
             if self.plan.units[at].outside {
+                self.falls(at, 124, None);
                 self.end_watch(at);
                 self.over(at, 124, None);
             } else {

@@ -88,6 +88,10 @@ impl Supervisor {
             healthy: !unit.sick,
             why: self.why(id),
             waits_for: unit.waits_for.clone(),
+            because_of: {
+                let behind = self.engine.behind(id).iter();
+                behind.map(|link| self.graph.node(link.unit).unit.id()).collect()
+            },
             deadline_ms: unit.deadline.map(|at| millis(at.saturating_sub(tick))),
             reloading: unit.reloading,
             restarts: restarts.0.iter().sum(),
