@@ -4,9 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use nix::sys::signal::Signal as Standard;
+use serde::{Deserialize, Serialize};
 
 /// A signal number that the kernel knows, from 1 to 64.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Signal(i32);
 
 /// The first and last real-time signals that programs may use; glibc and musl
@@ -87,6 +89,20 @@ impl fmt::Display for Signal {
             Err(_) if self.0 == RT_MIN => f.write_str("SIGRTMIN"),
             Err(_) => write!(f, "SIGRTMIN+{}", self.0 - RT_MIN),
         }
+    }
+}
+
+impl From<Signal> for String {
+    fn from(signal: Signal) -> Self {
+        signal.to_string()
+    }
+}
+
+impl TryFrom<String> for Signal {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
     }
 }
 

@@ -11,18 +11,19 @@ use regex::Regex;
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and the rooms below that each of them uses.
-const ROOMS: [(&str, &[&str]); 17] = [
-    ("ctl", &["report", "wire", "graph", "config", "text", "status"]),
+const ROOMS: [(&str, &[&str]); 18] = [
+    ("ctl", &["record", "report", "wire", "graph", "config", "text", "status"]),
     (
         "run",
         &[
-            "report", "wire", "words", "engine", "graph", "shell", "journal", "config", "schedule",
-            "text", "civil", "regex", "signal", "status",
+            "record", "report", "wire", "words", "engine", "graph", "shell", "journal", "config",
+            "schedule", "text", "civil", "regex", "signal", "status",
         ],
     ),
     ("simulation", &["engine", "graph", "config", "signal"]),
     ("report", &["journal", "config", "text", "regex"]),
     ("wire", &["config", "signal"]),
+    ("record", &["words", "engine", "graph", "config"]),
     ("words", &["engine", "graph", "config", "signal"]),
     ("engine", &["graph", "config", "signal", "status"]),
     ("graph", &["config", "signal", "status"]),

@@ -251,7 +251,8 @@ fn without_a_place_for_a_socket_its_name_is_the_kernels() {
                      mount -o remount,bind,ro $place; done";
     let then = "print('socket', repr(name))\n\
                 for i in range(5): pass_on(b'x', [lingering()])\nsay(b'READY=1')\nwait()";
-    let running = attacked(then, "").wrap(&["unshare", "--mount", "--"]).before(read_only).spawn();
+    let trc = attacked(then, "").wrap(&["unshare", "--mount", "--"]).before(read_only);
+    let running = trc.unrecorded().spawn();
     running.wait_for("socket '\\x00").wait_for("app").signal(TERM);
     running.finish().status(143);
 }

@@ -125,10 +125,10 @@ fn cleanup_deletes_what_nobody_has_changed_for_a_week() {
 #[test]
 fn report_says_how_it_ended() {
     for shell in SHELLS {
-        let good = with("halt.report.toml", shell).run();
+        let good = with("halt.report.toml", shell).unrecorded().run();
         good.status(0).stdout_lines(&[r"<halt/\d+\]: ended well"]).stderr_is("");
         let text = format!("shell = '{shell}'\n[sync.main]\nscript = 'exit 7'\n");
-        let bad = with("halt.report.toml", shell).file("trc.toml", text).run();
+        let bad = with("halt.report.toml", shell).file("trc.toml", text).unrecorded().run();
         bad.status(7)
             .stderr_lines(&[r"<halt/\d+\]: exited with 7: sync\.main failed with status 7"]);
     }

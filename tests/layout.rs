@@ -357,6 +357,7 @@ fn a_file_is_made_from_a_text_with_secrets_and_variables_that_were_cleared() {
     Trc::toml(toml)
         .env("OUTER", "outer")
         .file("secret", "hush\n")
+        .unrecorded()
         .run()
         .status(0)
         .stdout_has("outer hush <hush>");

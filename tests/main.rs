@@ -58,6 +58,7 @@ mod trcctl_graph;
 mod trcctl_image;
 mod trcctl_live;
 mod trcctl_man;
+mod trcctl_replay;
 mod trcctl_series;
 mod trcctl_serve;
 mod trcctl_test;

@@ -570,7 +570,8 @@ fn closed_standard_streams_are_no_reason_to_end_and_take_nobody_elses_place() {
             let toml = "[boot.b]\nscript = 'v=1'\n\
                             [async.a]\nscript = 'echo captured; cat $W/never'\n\
                             [sync.x]\nscript = 'echo text >$W/file; exit 3'\n";
-            let running = Trc::toml(toml).before(&format!("exec {closed}")).mode(mode).spawn();
+            let trc = Trc::toml(toml).before(&format!("exec {closed}")).mode(mode);
+            let running = trc.unrecorded().spawn();
             let file = running.path("file");
             let text = || std::fs::read_to_string(&file).unwrap_or_default();
             running.wait_until("the unit wrote its file", || !text().is_empty());

@@ -209,6 +209,7 @@ fn scripts_see_trivialrcs_variables_and_functions() {
              echo not reached\n",
         )
         .env("RC_VERBOSE", "true")
+        .unrecorded()
         .run();
     outcome.status(1).stdout_lines(&[
         "trc wait_any",
@@ -225,7 +226,8 @@ fn scripts_see_trivialrcs_variables_and_functions() {
 /// In `TrivialRC`, they print nothing unless it is verbose.
 #[test]
 fn warn_and_err_are_never_silent() {
-    let outcome = Trc::with(&["-F", "warn careful; say nothing; err over"]).run();
+    let trc = Trc::with(&["-F", "warn careful; say nothing; err over"]);
+    let outcome = trc.unrecorded().run();
     outcome.status(1).stdout_is("").stderr_lines(&[r"<sync/\d+\]: careful", r"<sync/\d+\]: over"]);
 }
 

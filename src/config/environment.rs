@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::file::parse_value;
 use super::keys::key::{Keys, Kind, all, find, kind_at};
@@ -32,6 +33,7 @@ const FLAGS: &[&str] = &[
     "TRC_TEST_LIST",
     "TRC_TEST_STRICT",
     "TRC_REPORT",
+    "TRC_RECORD",
     "TRC_ONLY",
     "TRC_PROFILES",
 ];
@@ -83,6 +85,12 @@ pub(crate) fn log_format(environment: &Environment) -> LogFormat {
         Some(b"json") => LogFormat::Json,
         _ => LogFormat::Trc,
     }
+}
+
+/// Returns the file that a record of the run goes to, if somebody has asked for one.
+#[must_use]
+pub(crate) fn record_file(environment: &Environment) -> Option<PathBuf> {
+    variable(environment, "TRC_RECORD").map(PathBuf::from)
 }
 
 /// Reads the variables as a layer over `tree`, whose units their names refer to.

@@ -49,9 +49,9 @@ pub(super) struct Layers {
 const MOST_UNITS: usize = 10_000;
 
 impl Layers {
-    /// Reads every file and variable that the command line and the environment ask for.
-    pub(super) fn read(line: &CommandLine, environment: &Environment) -> Self {
-        let mut layers = Self {
+    /// Returns no layers.
+    pub(super) fn empty(environment: &Environment) -> Self {
+        Self {
             tree: Table::new(),
             sources: Vec::new(),
             environment: environment.clone(),
@@ -62,7 +62,12 @@ impl Layers {
             partial: false,
             layer: 0,
             bytes: 0,
-        };
+        }
+    }
+
+    /// Reads every file and variable that the command line and the environment ask for.
+    pub(super) fn read(line: &CommandLine, environment: &Environment) -> Self {
+        let mut layers = Self::empty(environment);
         if line.bare {
             return layers;
         }
@@ -293,7 +298,8 @@ impl Layers {
         merge(&mut self.tree, table, &mut self.noticed);
     }
 
-    fn config_keys(&mut self, line: &CommandLine) {
+    /// Merges the `KEY=VALUE` of the command line into the layers.
+    pub(super) fn config_keys(&mut self, line: &CommandLine) {
         for argument in &line.overrides {
             let Override::Key(path, value) = arguments::read(argument) else { continue };
             let origin = Origin::Override(argument.to_string_lossy().into());

@@ -49,7 +49,14 @@ impl Refused {
 /// # Errors
 /// Returns all errors and warnings, and the configuration as far as it is understood.
 pub(crate) fn load(line: &CommandLine, environment: &Environment) -> Result<Loaded, Refused> {
-    let layers = Layers::read(line, environment);
+    decided(Layers::read(line, environment), line)
+}
+
+/// Decodes layers, with the command line's own settings and units.
+///
+/// # Errors
+/// Returns all errors and warnings, and the configuration as far as it is understood.
+pub(super) fn decided(layers: Layers, line: &CommandLine) -> Result<Loaded, Refused> {
     let (config, diagnostics) = layers.config(line);
     let loaded = Loaded { config, layers, line: line.clone() };
     if is_wrong(&diagnostics) {

@@ -38,6 +38,8 @@ mod shared_files;
 mod size;
 mod source;
 mod suggest;
+#[cfg(feature = "ctl")]
+mod tables;
 pub(crate) mod template;
 pub(crate) mod testing;
 #[cfg(test)]
@@ -57,7 +59,7 @@ pub(crate) use cli::{CommandLine, Invocation};
 pub(crate) use crate::text::span as parse_time;
 pub(crate) use diagnostic::{Diagnostic, Severity};
 pub(crate) use effective::{Beaten, Effective};
-pub(crate) use environment::{is_own_variable, log_format};
+pub(crate) use environment::{is_own_variable, log_format, record_file};
 pub(crate) use expect::{
     Asked, Check, During, Fault, FaultKind, FileCheck, Found, HttpCheck, Leaves, Listener,
     Listening, Needle, Pattern, Sent, State, StopCheck, Test,
@@ -84,6 +86,8 @@ pub(crate) use settings::{
 };
 pub(crate) use source::{head, reason};
 pub(crate) use suggest::{nearest, nearest_of_many};
+#[cfg(feature = "ctl")]
+pub(crate) use tables::load_tables;
 pub(crate) use template::Template;
 pub(crate) use testing::{ReportFile, ReportKind, Testing};
 pub(crate) use time::seconds;

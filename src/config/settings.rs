@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Diagnostic, FileEnv, Form, Output, Placed, Probe, Stage, Testing, Unit, UnitRef, Variable,
@@ -13,7 +13,7 @@ use super::{
 use crate::signal::Signal;
 
 /// The wait policy: when the run ends by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WaitPolicy {
     /// When the first unit ends. Foreground units take precedence over background units.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     Dir, Health, Limit, Listen, Origin, Placed, Probe, Ready, Restart, Stdin, Template, Test, Tty,
@@ -53,7 +53,8 @@ impl fmt::Display for Stage {
 }
 
 /// The form in which a unit was declared. Some of TrivialRC's rules apply to its own forms only.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Form {
     /// Declared in TOML, by variables, or with `--config`.
     Declared,
@@ -85,7 +86,7 @@ pub(crate) enum Command {
 pub(crate) type UnitRef = Placed<String>;
 
 /// The condition that `after` waits for.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Condition {
     /// The unit has executed its command.
@@ -141,7 +142,7 @@ pub(crate) struct Schedule {
 }
 
 /// What happens if a unit is due while its last run has not finished.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Overlap {
     /// The new run is left out.
@@ -154,7 +155,7 @@ pub(crate) enum Overlap {
 }
 
 /// The effect of a failure of the unit on the run.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OnFailure {
     /// The wait policy decides.
@@ -167,7 +168,7 @@ pub(crate) enum OnFailure {
 }
 
 /// The receiver of the stop signal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StopTo {
     /// The main process, which knows its workers.

@@ -11,6 +11,8 @@ mod here;
 pub mod live;
 #[cfg(feature = "ctl")]
 pub mod man;
+#[cfg(feature = "ctl")]
+pub mod replay;
 mod root;
 #[cfg(feature = "ctl")]
 pub mod schema;

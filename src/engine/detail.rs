@@ -1,8 +1,10 @@
 //! The reasons of events that do not influence the engine's decisions.
 
+use serde::{Deserialize, Serialize};
+
 /// A detail that `run/` has found out about the state of a unit. The engine keeps the last one of
 /// each unit, and passes it on with facts; `words/` turns it into a sentence.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Detail {
     /// A reason in words, such as the result of the last attempt of a probe.
     Words(String),
@@ -33,7 +35,7 @@ pub(crate) enum Detail {
 }
 
 /// The reason why a `pid_file` does not name the main process of its unit.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum NotMain {
     /// There is no such file.
     Missing,

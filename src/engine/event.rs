@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 
 use super::{Detail, Request};
 use crate::graph::UnitId;
@@ -13,7 +14,7 @@ use crate::signal::Signal;
 pub(crate) type Tick = Duration;
 
 /// How a process exited.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Ending {
     /// With an exit status.
     Code(u8),
@@ -33,7 +34,7 @@ impl Ending {
 }
 
 /// A process that wants something of trc, as far as trc could find out about it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Asker {
     /// The process; 0 for one outside the container's pid namespace.
     pub pid: i32,
@@ -48,7 +49,7 @@ pub(crate) struct Asker {
 }
 
 /// The sender of a signal.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Sender {
     /// The process that has sent it.
     pub asker: Asker,
@@ -57,7 +58,7 @@ pub(crate) struct Sender {
 }
 
 /// The step at which a unit's start failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum SpawnStage {
     /// Filling in the settings, such as a variable that is not set. Another start does not help.
     Settings,
@@ -88,7 +89,7 @@ pub(crate) enum SpawnStage {
 }
 
 /// Processes of a unit that outlive its main process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Left {
     /// None.
     Nothing,
@@ -99,7 +100,7 @@ pub(crate) enum Left {
 }
 
 /// The purpose of a probe.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Purpose {
     /// To find out whether the unit is ready.
     Ready,
@@ -108,7 +109,7 @@ pub enum Purpose {
 }
 
 /// The outcome of an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// The unit is ready, or healthy.
     Passed,
@@ -127,7 +128,7 @@ pub(crate) enum Outcome {
 
 /// What a unit reports about itself: by its notify socket, its notification descriptor or its
 /// output, whichever its probes name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Notice {
     /// The unit is ready: `READY=1`, a newline, a line that matches.
     Ready,
@@ -152,7 +153,7 @@ pub(crate) enum Notice {
 }
 
 /// A violation of something that a test, which has passed, expects until everything has stopped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Late {
     /// A unit printed a line that the test forbids.
     Said,
@@ -163,7 +164,7 @@ pub(crate) enum Late {
 }
 
 /// One event.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) enum Event {
     /// The run begins.
     Begin,
@@ -191,6 +192,7 @@ pub(crate) enum Event {
         /// The step that failed.
         stage: SpawnStage,
         /// The kernel's error, if there is one.
+        #[serde(with = "number")]
         errno: Option<Errno>,
         /// The details, if trc knows any.
         why: Option<Detail>,
@@ -360,4 +362,28 @@ pub(crate) enum Event {
     },
     /// A deadline has come.
     Woken,
+}
+
+/// An error of the kernel as its number.
+mod number {
+    use nix::errno::Errno;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(
+        clippy::ref_option,
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes fields like that"
+    )]
+    pub(super) fn serialize<S: Serializer>(
+        errno: &Option<Errno>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        errno.map(|errno| errno as i32).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Errno>, D::Error> {
+        Ok(Option::<i32>::deserialize(deserializer)?.map(Errno::from_raw))
+    }
 }

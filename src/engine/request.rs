@@ -79,9 +79,10 @@ use super::{Action, Asker, Ended, Engine, Fact, NotReloaded, Run, Tick};
 use crate::config::{Condition, Stage};
 use crate::graph::UnitId;
 use crate::signal::Signal;
+use serde::{Deserialize, Serialize};
 
 /// A request for a unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
     /// The unit is to reach a state, which takes time.
     Job(Task),
@@ -94,7 +95,7 @@ pub(crate) enum Request {
 }
 
 /// The aim of a job.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
     /// The unit is up.
     Start,

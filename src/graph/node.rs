@@ -1,5 +1,6 @@
 //! The graph and its nodes: units as the engine sees them.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use crate::signal::Signal;
 
 /// The identity of a unit, which does not change while anything of the unit is left. It is the unit's index in [`Graph::nodes`], not its
 /// rank in the order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct UnitId(pub usize);
 
 /// One edge: a condition of another unit that a unit waits for.

@@ -16,6 +16,7 @@ mod oom;
 pub(crate) mod os;
 mod prepare;
 mod probe;
+mod record;
 mod report;
 mod sender;
 mod spawn;
@@ -35,11 +36,12 @@ use crate::config::{self, Command, Config, Diagnostic, Invocation, Loaded, LogFo
 use crate::graph::Graph;
 use crate::report::Live;
 use crate::status;
-use crate::words::{EventName, Observed};
+use crate::words::EventName;
 use journal::Journal;
 use os::localtime;
 use os::signals::Signals;
 use prepare::{Environment, LazyShell};
+use record::Recorder;
 use report::Reporter;
 use supervisor::Supervisor;
 
@@ -78,6 +80,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
             return fail(format, EventName::Failed, &why, status::SOFTWARE);
         }
     };
+    let record = config::record_file(&environment);
     let line = match config::cli::parse(arguments, &environment) {
         Invocation::Run(line) => line,
         Invocation::Print(text) => return print(&text),
@@ -124,14 +127,18 @@ fn life(arguments: Vec<OsString>) -> u8 {
     if !graph.transparent {
         os::guard::keep_from_units();
     }
-    supervise(loaded, graph, signals, told.as_deref(), (base, shell))
+    let record = match record.as_deref().map(Recorder::open).transpose() {
+        Ok(record) => record,
+        Err(why) => return refuse(format, &[why]),
+    };
+    supervise(loaded, graph, signals, (told.as_deref(), record), (base, shell))
 }
 
 fn supervise(
     loaded: Loaded,
     graph: Graph,
     signals: Signals,
-    told: Option<&OsStr>,
+    (told, record): (Option<&OsStr>, Option<Recorder>),
     (base, shell): (Environment, LazyShell),
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
@@ -157,15 +164,6 @@ fn supervise(
         // A strict run also logs what `trcctl check` would say.
         reporter.diagnostics(&graph.remarks());
     }
-    if graph.order.is_empty() {
-        reporter.observed(&graph, &Observed::NothingToRun(&loaded.config.work_dir));
-    } else if graph.order.iter().all(|id| graph.node(*id).is_outside()) {
-        reporter.observed(&graph, &Observed::OnlyExternal);
-    } else if graph.order.iter().all(|id| graph.node(*id).is_outside() || graph.node(*id).idle) {
-        reporter.observed(&graph, &Observed::OnlyIdle);
-    }
-    let wait = loaded.config.wait.trivialrc();
-    reporter.observed(&graph, &Observed::WaitPolicy(wait));
     std::panic::set_hook(Box::new(|info| {
         log::error!("this is a bug in trc, please report it: {info}");
     }));
@@ -174,6 +172,10 @@ fn supervise(
     if let Some((live, reports)) = drill {
         supervisor.drills(live, reports);
     }
+    if let Some(record) = record {
+        supervisor.record_to(record);
+    }
+    supervisor.introduce();
     supervisor.listen();
     supervisor.listen_to_syslog();
     if let Some(socket) = told {

@@ -8,10 +8,12 @@ use log::Level;
 use super::control::said::Lines;
 use super::journal::Journal;
 use super::os::localtime::CLOCK;
+use super::record::Recorder;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::Fact;
 use crate::graph::{Graph, UnitId};
-use crate::journal::Entry;
+use crate::journal;
+use crate::record::{Entry, Said};
 use crate::words::{self, EventName, Line, Observed, Whose};
 
 /// Writes lines to the journal.
@@ -23,16 +25,28 @@ pub(super) struct Reporter {
     silent: bool,
     /// The last lines, if clients may ask for them.
     said: Option<Rc<RefCell<Lines>>>,
+    /// The record of the run, if there is one.
+    record: Option<Rc<RefCell<Recorder>>>,
 }
 
 impl Reporter {
     pub(super) fn new(journal: Journal, silent: bool) -> Self {
-        Self { journal, own: std::process::id().cast_signed(), silent, said: None }
+        Self { journal, own: std::process::id().cast_signed(), silent, said: None, record: None }
     }
 
     /// Keeps the last lines from now on, whatever their levels are.
     pub(super) fn keep(&mut self, said: Rc<RefCell<Lines>>) {
         self.said = Some(said);
+    }
+
+    /// Records from now on what trc finds out itself.
+    pub(super) fn record(&mut self, record: Rc<RefCell<Recorder>>) {
+        self.record = Some(record);
+    }
+
+    /// Returns whether trc logs only what concerns itself.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent
     }
 
     pub(super) fn journal(&self) -> &Journal {
@@ -91,6 +105,13 @@ impl Reporter {
         if !matches!(observed, Observed::LeftBehind(..) | Observed::TestEnded(..)) {
             self.remember(&line);
         }
+        if let Some(record) = &self.record
+            && let Some(line) = recorded(observed, &line)
+        {
+            let mut record = record.borrow_mut();
+            let line = Said { after: record.acted(), ..line };
+            record.add(&Entry::Said(line));
+        }
         self.own(Some(graph), &line);
     }
 
@@ -119,7 +140,7 @@ impl Reporter {
             Whose::Own => ("main", self.own),
             Whose::Process(stage, pid) => (stage, pid),
         };
-        let entry = Entry {
+        let entry = journal::Entry {
             level: line.level,
             stage,
             pid,
@@ -134,4 +155,25 @@ impl Reporter {
             said.borrow_mut().push(now, line.level, event, unit, status, &line.message);
         }
     }
+}
+
+/// Returns a line for the record, without the output of units.
+fn recorded(observed: &Observed<'_>, line: &Line) -> Option<Said> {
+    let message = match observed {
+        // The record has the reason itself.
+        Observed::Why(_) => return None,
+        // The reason may quote output.
+        Observed::TestEnded(..) => {
+            let (result, _) = line.message.split_once(": ").unwrap_or((&line.message, ""));
+            result.to_owned()
+        }
+        _ => line.message.clone(),
+    };
+    Some(Said {
+        after: 0,
+        level: line.level.as_str().to_ascii_lowercase(),
+        event: line.event.word().to_owned(),
+        unit: line.unit,
+        message,
+    })
 }

@@ -35,6 +35,8 @@ pub(crate) enum Observed<'a> {
     NoSyslog(&'a std::path::Path, NoSocket),
     /// Somebody runs this program as a unit.
     Executes(UnitId, &'a Asker, &'a str),
+    /// The record of the run could not be written on to this file, for this reason.
+    RecordLost(&'a std::path::Path, &'a str),
     /// A signal asked for a reload, and the configuration has not changed.
     NothingToReload,
     /// Somebody has set the clock, and there are schedules.
@@ -172,6 +174,12 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             let program = shown(program);
             let message = format!("{} asked to run {program} as {}", asker(graph, by), name(unit));
             Line::about(Level::Info, EventName::Requested, *unit, message)
+        }
+        Observed::RecordLost(path, why) => {
+            let path = path.display();
+            let message =
+                format!("cannot write to {path}: {why}; the record of this run ends there");
+            Line::of_run(Level::Warn, EventName::Log, message)
         }
         Observed::NothingToReload => Line::of_run(
             Level::Info,

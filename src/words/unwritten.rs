@@ -12,6 +12,8 @@ pub(crate) enum Unwritten {
     SlowReader,
     /// The report in this file, and the reason.
     File(PathBuf, String),
+    /// The record of the run in this file, and the reason.
+    Record(PathBuf, String),
 }
 
 impl Display for Unwritten {
@@ -22,6 +24,9 @@ impl Display for Unwritten {
                 "cannot write the report on standard output: its reader did not read it in time",
             ),
             Self::File(path, why) => write!(f, "cannot write the report {}: {why}", path.display()),
+            Self::Record(path, why) => {
+                write!(f, "cannot write the record {}: {why}", path.display())
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod browser;
+pub(crate) mod recorded;
 pub(crate) mod typist;
 
 use std::ffi::{OsStr, OsString};
@@ -34,6 +35,7 @@ use tempfile::TempDir;
 
 use alone::Together;
 pub(crate) use alone::alone;
+use recorded::Recorded;
 
 pub(crate) const HUP: i32 = 1;
 pub(crate) const INT: i32 = 2;
@@ -129,6 +131,7 @@ pub(crate) struct Trc {
     env: Vec<(OsString, OsString)>,
     streams: [Stream; 3],
     survivors: bool,
+    unrecorded: bool,
     mark: String,
     together: Together,
 }
@@ -149,6 +152,7 @@ impl Trc {
             env: Vec::new(),
             streams: Default::default(),
             survivors: false,
+            unrecorded: false,
             mark,
             together: Together::begin(),
             dir,
@@ -188,6 +192,13 @@ impl Trc {
     pub(crate) fn program(mut self, program: impl Into<OsString>) -> Self {
         self.program = program.into();
         self.work_dir = false;
+        self
+    }
+
+    /// Does not record the run in any case: its scripts write lines as trc does, some of its lines do not
+    /// begin on their own, or it has no file to write to.
+    pub(crate) fn unrecorded(mut self) -> Self {
+        self.unrecorded = true;
         self
     }
 
@@ -303,6 +314,13 @@ impl Trc {
         command.args(&words[1..]).env_clear().envs(self.env.iter().cloned());
         command.env("TEST_MARK", &self.mark).current_dir(self.dir());
         let described = self.describe(&words);
+        let own = self.env.iter().any(|(name, _)| name == "TRC_RECORD");
+        let no = own || self.unrecorded || self.program != binary();
+        let record = Recorded::new().filter(|_| !no);
+        if let Some(record) = &record {
+            command.env("TRC_RECORD", record.path());
+        }
+        let captured = self.streams[1..].iter().all(|stream| matches!(stream, Stream::Captured));
 
         let mut readers: Vec<(usize, File)> = Vec::new();
         let [stdin, stdout, stderr] = std::mem::take(&mut self.streams);
@@ -357,6 +375,8 @@ impl Trc {
             mark: self.mark.clone(),
             survivors: self.survivors,
             dir: Arc::new(self.dir),
+            record,
+            captured,
             _together: self.together,
         }
     }
@@ -472,6 +492,9 @@ pub(crate) struct Running {
     mark: String,
     survivors: bool,
     dir: Arc<TempDir>,
+    record: Option<Recorded>,
+    /// Whether both of trc's streams are read here.
+    captured: bool,
     _together: Together,
 }
 
@@ -654,6 +677,16 @@ impl Running {
         }
         if !self.survivors && !self.wait_while(|state| state.open > 0) {
             self.fail("it ended, but its streams didn't");
+        }
+        let record = self.record.take();
+        if let Some(record) = &record {
+            let texts = self.shared.lock().texts.clone();
+            let streams = [&texts[0][..], &texts[1][..]];
+            if let Err(why) =
+                record.check(Some(streams).filter(|_| self.captured && !self.survivors))
+            {
+                self.fail(&why);
+            }
         }
         let state = self.shared.lock();
         let ended = state.ended.expect("an end");

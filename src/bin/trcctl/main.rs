@@ -7,6 +7,7 @@ mod explain;
 mod graph;
 mod live;
 mod man;
+mod replay;
 mod schema;
 mod serve;
 mod test;
@@ -50,6 +51,7 @@ fn run() -> Result<u8, clap::Error> {
         Some(("check", arguments)) => check::run(arguments),
         Some(("explain", arguments)) => explain::run(arguments),
         Some(("graph", arguments)) => graph::run(arguments),
+        Some(("replay", arguments)) => replay::run(arguments),
         Some(("test", arguments)) => test::run(arguments),
         Some(("verdict", arguments)) => Ok(verdict::run(arguments)),
         Some(("serve", arguments)) => Ok(serve::run(arguments)),
@@ -115,6 +117,7 @@ fn program() -> Command {
         .subcommand(check::command())
         .subcommand(explain::command())
         .subcommand(graph::command())
+        .subcommand(replay::command())
         .subcommand(test::command())
         .subcommand(verdict::command())
         .subcommands(live::commands())

@@ -82,6 +82,11 @@ impl Case {
         if loaded.is_ok() {
             schema::accepts(self);
         }
+        #[cfg(feature = "ctl")]
+        if let Ok(loaded) = &loaded {
+            let kept = crate::record::tests::is_kept(&loaded.config);
+            assert!(kept.is_ok(), "{kept:#?}");
+        }
         loaded
     }
 

@@ -99,6 +99,7 @@ impl Supervisor {
         private::remove();
         let status = self.drill(|drill, run| drill.report(run, status)).unwrap_or(status);
         self.observed(&Observed::Over(status));
+        let mut last = None;
         if !self.graph.transparent && (status != 0 || !survivors.is_empty()) {
             let own = self.engine.status();
             let command = |pid| (pid, processes::command(pid).unwrap_or_default());
@@ -116,7 +117,9 @@ impl Supervisor {
                 self.observed(&Observed::NoTermination(path, &reason(&error)));
             }
             self.observed(&Observed::Why(&why));
+            last = Some(why);
         }
+        self.record_end(status, last);
         self.end_control();
         self.reporter.journal().flush_at_exit(self.last_flush());
         status

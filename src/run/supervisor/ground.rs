@@ -70,6 +70,7 @@ impl Supervisor {
                 self.reporter.journal().set_level(config.log.level);
                 self.loaded.config = Config { units: Vec::new(), ..config };
                 self.loaded.forget(!self.graph.transparent);
+                self.record_offer(&graph, self.loaded.config.log.level, (&[], false, false));
                 self.engine.offer(Rc::clone(&graph), Vec::new());
                 self.take_over(graph);
                 Event::Settled { words: Some(rest) }

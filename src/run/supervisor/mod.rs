@@ -26,6 +26,7 @@ mod probe;
 mod progress;
 mod readiness;
 mod reap;
+mod record;
 mod reload;
 mod schedule;
 mod signals;
@@ -37,7 +38,7 @@ mod unit_command;
 mod upward;
 mod wait;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::RandomState;
 use std::path::PathBuf;
@@ -48,11 +49,12 @@ use super::capture::LogFile;
 use super::drill::Drill;
 use super::oom as oom_killer;
 use super::prepare::{Environment, LazyShell};
+use super::record::Recorder;
 use super::report::Reporter;
 use super::stream::flush_deadline;
 use crate::config::{Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Fact};
-use crate::graph::{Graph, UnitId};
+use crate::graph::{Graph, Node, UnitId};
 use crate::run::os::chance::chance;
 use crate::run::os::children::become_subreaper;
 use crate::run::os::clock::now;
@@ -123,6 +125,10 @@ pub(super) struct Supervisor {
     listening: BTreeSet<UnitId>,
     /// The configuration before the last reload, which may come back.
     before: Option<Box<Loaded>>,
+    /// The number that seeds the engine's choices.
+    chance: u64,
+    /// The record of the run, if somebody has asked for one.
+    record: Option<Rc<RefCell<Recorder>>>,
 }
 
 impl Supervisor {
@@ -135,11 +141,8 @@ impl Supervisor {
         base: Environment,
         shell: LazyShell,
     ) -> Self {
-        if let Err(why) = become_subreaper() {
-            reporter.observed(&graph, &Observed::NoSubreaper(why.desc()));
-        }
         let graph = Rc::new(graph);
-        let transparent = graph.transparent;
+        let (transparent, chance) = (graph.transparent, chance());
         // The graph has its own copy.
         loaded.config.units = Vec::new();
         if graph.stage(Stage::Boot).next().is_none() {
@@ -147,7 +150,7 @@ impl Supervisor {
         }
         Self {
             loaded,
-            engine: Engine::new(Rc::clone(&graph), chance()),
+            engine: Engine::new(Rc::clone(&graph), chance),
             units: graph.ids().map(|_| Held::default()).collect(),
             oom: if transparent { oom_killer::Watch::none() } else { oom_killer::Watch::start() },
             graph,
@@ -161,7 +164,11 @@ impl Supervisor {
             execs: BTreeMap::new(),
             files: BTreeMap::new(),
             leftovers: Vec::new(),
-            birthmarks: if transparent { Birthmarks::none() } else { Birthmarks::new(chance()) },
+            birthmarks: if transparent {
+                Birthmarks::none()
+            } else {
+                Birthmarks::new(crate::run::os::chance::chance())
+            },
             events: VecDeque::from([Event::Begin]),
             steps: 0,
             clock: Clock::new(now()),
@@ -177,7 +184,25 @@ impl Supervisor {
             schedules: Schedules::default(),
             listening: BTreeSet::new(),
             before: None,
+            chance,
+            record: None,
         }
+    }
+
+    /// Becomes the parent of orphans, and logs what the run is going to be.
+    pub(super) fn introduce(&self) {
+        if let Err(why) = become_subreaper() {
+            self.observed(&Observed::NoSubreaper(why.desc()));
+        }
+        let mut nodes = self.graph.order.iter().map(|id| self.graph.node(*id));
+        if self.graph.order.is_empty() {
+            self.observed(&Observed::NothingToRun(&self.loaded.config.work_dir));
+        } else if nodes.clone().all(Node::is_outside) {
+            self.observed(&Observed::OnlyExternal);
+        } else if nodes.all(|node| node.is_outside() || node.idle) {
+            self.observed(&Observed::OnlyIdle);
+        }
+        self.observed(&Observed::WaitPolicy(self.loaded.config.wait.trivialrc()));
     }
 
     /// Runs until the end, and returns the exit status.
@@ -217,11 +242,19 @@ impl Supervisor {
             let mut actions = Vec::new();
             let tick = self.clock.tell(now());
             self.steps += 1;
+            let recorded = self.record.is_some().then(|| event.clone());
             self.engine.step(tick, event, &mut actions);
-            for action in actions {
+            if let Some(event) = recorded {
+                self.record_step(tick, &event, &actions);
+            }
+            let count = actions.len();
+            for (done, action) in actions.into_iter().enumerate() {
+                self.record_progress(done);
                 self.act(action);
             }
+            self.record_progress(count);
         }
+        self.write_record();
     }
 
     fn act(&mut self, action: Action) {

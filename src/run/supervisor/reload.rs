@@ -203,6 +203,8 @@ impl Supervisor {
     /// is to be kept.
     pub(super) fn begin_reload(&mut self, next: Next, keep: bool, asker: Asker) {
         let (graph, replaced) = (Rc::clone(&next.graph), next.replaced.clone());
+        let level = next.loaded.config.log.level;
+        self.record_offer(&graph, level, (&replaced, keep, true));
         if keep {
             self.engine.offer_for_good(graph, replaced);
         } else {

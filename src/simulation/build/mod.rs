@@ -348,3 +348,23 @@ fn chain(plan: &Plan, units: &[Term], at: usize) -> Tick {
     let after = unit.post_stop.and_then(|hook| hook.within).map_or(Duration::ZERO, ms);
     unit.stop_timeout.map_or(Duration::ZERO, ms) + after + before.unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "ctl")]
+    #[test]
+    fn a_record_keeps_the_graph_of_every_plan() {
+        use super::{Generation, config};
+
+        let mut kept = 0;
+        for seed in 0..3000 {
+            let plan = crate::simulation::generate::plan(seed);
+            for generation in [Generation::First, Generation::Second, Generation::Third] {
+                // Plans also have what no file can have, such as an external unit with a `stop`.
+                kept +=
+                    u32::from(crate::record::tests::is_kept(&config(&plan, generation)).is_ok());
+            }
+        }
+        assert!(kept > 4000, "{kept}");
+    }
+}
