@@ -10,6 +10,7 @@ mod architecture;
 mod attacks;
 mod autostart;
 mod bad_input;
+mod broken;
 mod budget;
 mod busy_examples;
 mod causes;

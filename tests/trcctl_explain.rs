@@ -109,3 +109,21 @@ fn a_configuration_with_errors_is_explained_as_far_as_it_is_understood() {
     let outcome = trc.arg("explain").run();
     outcome.status(78).stderr_has("trc.toml:3:16").stdout_has("async.web.exec");
 }
+
+/// It used to print nothing and to exit with 0.
+#[test]
+fn a_directory_without_a_configuration_has_nothing_to_explain() {
+    let says = "there is no configuration: neither the current directory nor ";
+    for (arguments, out) in [(&["explain"][..], ""), (&["explain", "log.level"], "log.level\n")] {
+        let outcome = Trc::new().program(TRCCTL).args(arguments).run();
+        outcome.status(78).stderr_has(says).stderr_has("`-w DIR`");
+        let told = String::from_utf8_lossy(&outcome.stdout).into_owned();
+        assert!(told.starts_with(out) && told.is_empty() == out.is_empty(), "{told}");
+    }
+}
+
+#[test]
+fn colors_are_printed_if_somebody_asks_for_them() {
+    explain(&["--color", "always", "web.nice"]).status(0).stdout_has("\x1b[");
+    explain(&["--color", "never", "web.nice"]).status(0).stdout_lacks("\x1b");
+}

@@ -205,6 +205,14 @@ fn a_wrong_configuration_is_told_with_its_place() {
     }
 }
 
+/// They used to be lines of a log, without their number.
+#[test]
+fn errors_look_as_those_of_check() {
+    let outcome = tested("[async.web]\nexce = 'true'\nnice = 'a'\n[test.a]\nexec = 'true'\n").run();
+    let says = "error: unknown key `exce` in `[async.web]`\n";
+    outcome.status(78).stderr_has(says).stderr_has("\n\n2 errors\n").stderr_lacks("main/");
+}
+
 #[test]
 fn warnings_of_the_configuration_are_shown_once() {
     let toml = "[test.a]\nexec = 'echo foo | grep bar'\n";

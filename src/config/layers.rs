@@ -275,6 +275,18 @@ impl Layers {
         Some(line_within(&self.sources, &script.node.origin, line))
     }
 
+    /// Returns the place of a key, or of the innermost table around it that is written, if any is.
+    pub(super) fn place_of(&self, path: &[&str]) -> Option<Origin> {
+        let mut table = Some(&self.tree);
+        let mut found = None;
+        for key in path {
+            let Some(entry) = table.and_then(|table| table.get(*key)) else { break };
+            found = Some(entry.key.clone());
+            table = entry.node.as_table();
+        }
+        found
+    }
+
     /// Frees everything that was read, except what a comparison with another configuration needs if
     /// there may be one.
     pub(super) fn forget(&mut self, compared: bool) {

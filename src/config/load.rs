@@ -131,6 +131,20 @@ impl Loaded {
         self.layers.line_of_script(unit, line).unwrap_or_else(|| unit.origin.clone())
     }
 
+    /// Returns the place of a key, or of the innermost table around it that is written, if any is.
+    #[must_use]
+    pub(crate) fn place_of(&self, path: &[&str]) -> Option<Origin> {
+        self.layers.place_of(path)
+    }
+
+    /// Returns the place of a key of a unit, such as `["stop", "timeout"]`, or of the innermost
+    /// table around it that is written.
+    #[must_use]
+    pub(crate) fn place_in(&self, unit: &Unit, key: &[&str]) -> Origin {
+        let path = [&[unit.stage.name(), unit.declared_name()], key].concat();
+        self.place_of(&path).unwrap_or_else(|| unit.origin.clone())
+    }
+
     /// Sorts diagnostics that were made later by layer, limits their number, and adds the lines
     /// that they are about.
     #[must_use]

@@ -84,7 +84,7 @@ pub(crate) use settings::{
     Access, Config, Control, ControlSocket, Exit, Log, LogTo, Own, Shutdown, SignalRule,
     Termination, WaitPolicy,
 };
-pub(crate) use source::{head, reason};
+pub(crate) use source::{head, reason, show_line};
 pub(crate) use suggest::{nearest, nearest_of_many};
 #[cfg(feature = "ctl")]
 pub(crate) use tables::load_tables;

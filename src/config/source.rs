@@ -93,6 +93,11 @@ pub(super) fn illustrate(sources: &[Source], diagnostic: &mut Diagnostic) {
     }
 }
 
+/// Adds the line of a file that is not part of the configuration.
+pub(crate) fn show_line(path: &Path, text: &str, diagnostic: &mut Diagnostic) {
+    illustrate(&[Source { path: path.into(), text: text.into() }], diagnostic);
+}
+
 /// Returns the length in characters of the key or value that begins here.
 fn token(mut rest: impl Iterator<Item = char>) -> usize {
     let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.' | ':');

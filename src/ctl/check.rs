@@ -4,19 +4,21 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config::{
     Command, CommandLine, Config, Diagnostic, Environment, Loaded, Origin, Refused, Severity,
-    Stage, load, reason,
+    Stage, load, parse_time, reason,
 };
 use crate::graph::Graph;
 use crate::status;
 
+use super::dockerfile::Dockerfile;
 use super::endings;
 pub use super::found::Format;
 use super::here::{here, is_configured, is_named};
 use super::root::{self, Root};
-use super::scripts;
+use super::{ports, readiness, scripts};
 
 /// The advice if an image has no configuration.
 const IN_ROOT: &str = "with --root, trcctl reads the configuration in the image's /etc; `-w DIR` names another \
@@ -27,10 +29,23 @@ const IN_ROOT: &str = "with --root, trcctl reads the configuration in the image'
 pub struct Options {
     /// The root directory of the image to check, if there is one.
     pub root: Option<PathBuf>,
+    /// The Dockerfile of the image to check, if there is one.
+    pub dockerfile: Option<PathBuf>,
+    /// The time from the stop signal until the container is killed, if somebody has said it.
+    pub grace: Option<Duration>,
     /// Whether warnings are errors.
     pub strict: bool,
     /// The format of errors and warnings.
     pub format: Format,
+}
+
+/// Reads the value of `--grace`.
+///
+/// # Errors
+/// Returns the reason why it is not a time.
+pub fn grace(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text).filter(|time| !time.is_zero());
+    time.ok_or_else(|| "expected a time such as 10s or 1m30s".to_owned())
 }
 
 /// Loads the configuration as `trc` would, and prints its errors or the units that would run.
@@ -38,22 +53,22 @@ pub struct Options {
 /// # Errors
 /// Returns why the root directory cannot be used.
 pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> Result<u8, String> {
-    let root = options.root.as_deref().map(|path| {
-        let why = |error| format!("cannot use --root {}: {}", path.display(), reason(&error));
-        Root::new(path).map_err(why)
-    });
-    let root = root.transpose()?;
-    let in_root = options.root.as_deref().filter(|_| !is_named(line) && !line.bare);
-    let line = &match in_root {
-        Some(root) => CommandLine { work_dir: Some(root.join("etc")), ..line.clone() },
-        None => here(line),
+    let root = opened(options.root.as_deref())?;
+    let dockerfile = options.dockerfile.as_deref().map(Dockerfile::read).transpose()?;
+    let environment = &match &dockerfile {
+        Some(dockerfile) => dockerfile.environment(environment),
+        None => environment.clone(),
     };
+    let in_root = options.root.as_deref().filter(|_| !is_named(line) && !line.bare);
+    let line = &in_image(line, options.root.as_deref());
     let (loaded, mut diagnostics) = match in_root.map(|root| root.join("etc")) {
         Some(etc) if !etc.exists() => {
             let message = format!("there is no configuration: {} does not exist", etc.display());
             (None, vec![Diagnostic::error(Origin::Default, message).help(IN_ROOT)])
         }
-        Some(_) | None => examined(line, environment, root.as_ref()),
+        Some(_) | None => {
+            examined(line, environment, options, (root.as_ref(), dockerfile.as_ref()))
+        }
     };
     let warns = diagnostics.iter().any(|found| found.severity == Severity::Warning);
     let listing = loaded.map(|loaded| listing(&loaded, line.bare || is_named(line)));
@@ -80,11 +95,32 @@ pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> 
     Ok(if listing.is_some() { 0 } else { status::CONFIG })
 }
 
+/// Opens the root directory of an image, if there is one.
+///
+/// # Errors
+/// Returns why it cannot be used.
+pub(super) fn opened(root: Option<&Path>) -> Result<Option<Root>, String> {
+    let open = |path: &Path| {
+        let why = |error| format!("cannot use --root {}: {}", path.display(), reason(&error));
+        Root::new(path).map_err(why)
+    };
+    root.map(open).transpose()
+}
+
+/// Returns the command line with the directory of the configuration: the one in the image if there is
+/// an image and nobody has named another one.
+pub(super) fn in_image(line: &CommandLine, root: Option<&Path>) -> CommandLine {
+    match root.filter(|_| !is_named(line) && !line.bare) {
+        Some(root) => CommandLine { work_dir: Some(root.join("etc")), ..line.clone() },
+        None => here(line),
+    }
+}
+
 /// Loads a configuration that is correct, for a command that shows it. Otherwise prints the errors
 /// that `trcctl check` prints.
 #[cfg(feature = "ctl")]
 pub(super) fn correct(line: &CommandLine, environment: &Environment) -> Option<Loaded> {
-    let (loaded, diagnostics) = examined(line, environment, None);
+    let (loaded, diagnostics) = examined(line, environment, &Options::default(), (None, None));
     let Some(loaded) = loaded else {
         say(&diagnostics);
         return None;
@@ -101,7 +137,8 @@ pub(super) fn correct(line: &CommandLine, environment: &Environment) -> Option<L
 fn examined(
     line: &CommandLine,
     environment: &Environment,
-    root: Option<&Root>,
+    options: &Options,
+    (root, dockerfile): (Option<&Root>, Option<&Dockerfile>),
 ) -> (Option<Loaded>, Vec<Diagnostic>) {
     let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
     let (loaded, diagnostics) = match loaded {
@@ -109,12 +146,28 @@ fn examined(
             let mut remarks = loaded.config.remarks.clone();
             let path = environment.iter().find(|(name, _)| name == "PATH");
             let path = path.map_or(OsStr::new(""), |(_, path)| path);
-            let found = graph(&loaded).into_iter().chain(endings::remarks(&loaded.config, path));
-            let found = found.chain(scripts::remarks(&loaded, path));
-            let missing =
-                root.into_iter().flat_map(|it| root::remarks(&loaded.config, environment, it));
-            let found = found.chain(missing);
-            remarks.extend(loaded.illustrate(found.collect()));
+            let mut found = match Graph::build(&loaded.config) {
+                Ok(graph) => {
+                    let place = |key: &[&str]| loaded.place_of(key);
+                    let mut found = graph.remarks(options.grace, &place);
+                    found.extend(ports::remarks(&loaded.config));
+                    found.extend(readiness::remarks(&graph));
+                    if let Some(dockerfile) = dockerfile {
+                        found.extend(dockerfile.remarks(&loaded, &graph, root));
+                    }
+                    found
+                }
+                Err(errors) => errors,
+            };
+            found.extend(endings::remarks(&loaded, path, root.is_some()));
+            found.extend(scripts::remarks(&loaded, path));
+            found.extend(root.into_iter().flat_map(|it| root::remarks(&loaded, environment, it)));
+            remarks.extend(loaded.illustrate(found));
+            if let Some(dockerfile) = dockerfile {
+                for found in &mut remarks {
+                    dockerfile.illustrate(found);
+                }
+            }
             (Some(loaded), remarks)
         }
         Err(refused) => {
@@ -160,13 +213,25 @@ pub(super) fn with_tests(
     load(&line, environment)
 }
 
+/// Returns the errors of a configuration that trc refuses, and its warnings.
+pub(super) fn refused(line: &CommandLine, environment: &Environment) -> Option<Vec<Diagnostic>> {
+    match load(line, environment) {
+        Ok(loaded) => Graph::build(&loaded.config).err().map(|errors| loaded.illustrate(errors)),
+        Err(refused) => {
+            let cycles = Graph::cycles(&refused.understood.config);
+            Some(refused.beside(cycles))
+        }
+    }
+}
+
 /// Writes the warnings of a configuration that trc will run to standard error. trc itself reports
 /// the errors of a configuration that it will not run.
 pub fn warn(line: &CommandLine, environment: &Environment) {
     let Ok(loaded) = load(line, environment) else { return };
     let Ok(graph) = Graph::build(&loaded.config) else { return };
     let mut remarks = loaded.config.remarks.clone();
-    remarks.extend(loaded.illustrate(graph.remarks()));
+    let place = |key: &[&str]| loaded.place_of(key);
+    remarks.extend(loaded.illustrate(graph.remarks(None, &place)));
     say(&remarks);
 }
 
@@ -176,14 +241,6 @@ pub(super) fn say(diagnostics: &[Diagnostic]) {
     let colours = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // A reader that has gone away does not change the exit status.
     _ = stderr.lock().write_all(report(diagnostics, colours).as_bytes());
-}
-
-/// Returns the errors between the units, or the remarks about the whole configuration.
-fn graph(loaded: &Loaded) -> Vec<Diagnostic> {
-    match Graph::build(&loaded.config) {
-        Ok(graph) => graph.remarks(),
-        Err(errors) => errors,
-    }
 }
 
 /// Returns the text of the errors and warnings, and their number.
@@ -219,23 +276,34 @@ fn several(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// Returns an error if there is no configuration at all. `named` tells whether somebody has named the
+/// directory.
+pub(super) fn nothing(loaded: &Loaded, named: bool) -> Option<Diagnostic> {
+    let Config { units, work_dir, .. } = &loaded.config;
+    if !units.is_empty() || is_configured(work_dir) || loaded.has_files() {
+        return None;
+    }
+    let directory = work_dir.display();
+    let message = if named {
+        format!("there is no configuration: {directory} has neither a trc.toml nor a trc.d")
+    } else {
+        format!(
+            "there is no configuration: neither the current directory nor {directory} has a \
+             trc.toml or a trc.d"
+        )
+    };
+    let nothing = Diagnostic::error(Origin::Default, message);
+    Some(nothing.help("name the directory of the configuration with `-w DIR`"))
+}
+
 /// Returns the list of the units that would run and of the tests, or an error if there is no
 /// configuration at all. `named` tells whether somebody has named the directory.
 fn listing(loaded: &Loaded, named: bool) -> Result<String, Diagnostic> {
+    if let Some(nothing) = nothing(loaded, named) {
+        return Err(nothing);
+    }
     let Config { units, work_dir, .. } = &loaded.config;
     let (directory, is_there) = (work_dir.display(), is_configured(work_dir));
-    if units.is_empty() && !is_there && !loaded.has_files() {
-        let message = if named {
-            format!("there is no configuration: {directory} has neither a trc.toml nor a trc.d")
-        } else {
-            format!(
-                "there is no configuration: neither the current directory nor {directory} has a \
-                 trc.toml or a trc.d"
-            )
-        };
-        return Err(Diagnostic::error(Origin::Default, message)
-            .help("name the directory of the configuration with `-w DIR`"));
-    }
     let instead = if named || !is_there {
         ""
     } else {

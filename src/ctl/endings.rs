@@ -3,11 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Command, Config, Diagnostic, ReloadBy, Template, endings, head};
+use crate::config::{Command, Diagnostic, Loaded, ReloadBy, endings, head};
 
 /// Warns of files with CRLF line endings: the script file of a unit, which works only with trc, and
 /// a program whose interpreter the kernel does not find because of the CR.
-pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
+///
+/// If there is an image, the program is looked for there, and not by this.
+pub(super) fn remarks(loaded: &Loaded, path: &OsStr, has_image: bool) -> Vec<Diagnostic> {
+    let config = &loaded.config;
     let mut found = Vec::new();
     for unit in &config.units {
         let program = match &unit.command {
@@ -22,16 +25,25 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
             Command::Exec(words) => words.first(),
             Command::Script(_) | Command::Words(_) | Command::Nothing => None,
         };
+        if has_image {
+            continue;
+        }
         let stop = unit.stop.exec.as_ref().and_then(|words| words.first());
         let reload = unit.reload.as_ref().and_then(|reload| match &reload.by {
             ReloadBy::Exec(words) => words.first(),
             ReloadBy::Signal(_) => None,
         });
-        let hooks = [&unit.pre_start, &unit.post_stop].into_iter().flatten();
-        let hooks = hooks.filter_map(|hook| hook.exec.first());
-        for program in
-            program.into_iter().chain(stop).chain(reload).chain(hooks).map(Template::source)
-        {
+        let hooks = [
+            (&unit.pre_start, &["pre_start", "exec"][..]),
+            (&unit.post_stop, &["post_stop", "exec"]),
+        ];
+        let hooks =
+            hooks.into_iter().filter_map(|(hook, key)| Some((hook.as_ref()?.exec.first()?, key)));
+        let program = program.map(|it| (it, &[][..])).into_iter();
+        let stop = stop.map(|it| (it, &["stop", "exec"][..]));
+        let reload = reload.map(|it| (it, &["reload", "exec"][..]));
+        for (program, key) in program.chain(stop).chain(reload).chain(hooks) {
+            let program = program.source();
             let file = located(Path::new(&program), path);
             let Some(head) = file.and_then(|file| head(&file, endings::HEAD).ok()) else {
                 continue;
@@ -44,7 +56,11 @@ pub(super) fn remarks(config: &Config, path: &OsStr) -> Vec<Diagnostic> {
                     name.escape_debug()
                 );
                 let help = "convert the line endings: `sed -i 's/\\r$//' FILE`";
-                found.push(Diagnostic::warning(unit.origin.clone(), text).help(help));
+                let place = match key {
+                    [] => unit.command_at.clone(),
+                    key => loaded.place_in(unit, key),
+                };
+                found.push(Diagnostic::warning(place, text).help(help));
             }
         }
     }

@@ -5,9 +5,9 @@ use std::io::Write as _;
 
 use serde_json::{Value as Json, json};
 
-use super::check::{say, with_tests};
+use super::check::{nothing, say, with_tests};
 use super::found::nearby;
-use super::here::here;
+use super::here::{here, is_named};
 use super::live::{Cell, Color, Look, table};
 use crate::config::{
     Beaten, CommandLine, Effective, Environment, Key, Loaded, key_at, keys_in, load, nearest,
@@ -28,6 +28,7 @@ pub fn run(
     environment: &Environment,
     names: &[String],
     as_json: bool,
+    color: Color,
 ) -> Result<u8, String> {
     let line = &here(line);
     let loaded = load(line, environment).and_then(|loaded| with_tests(loaded, line, environment));
@@ -39,7 +40,12 @@ pub fn run(
             (loaded, status::CONFIG)
         }
     };
-    let color = if as_json { Color::Never } else { Color::Auto.settled() };
+    let nothing = nothing(&loaded, line.bare || is_named(line));
+    let status = if nothing.is_some() { status::CONFIG } else { status };
+    let has_nothing = nothing.is_some() && names.is_empty();
+    if let Some(nothing) = nothing {
+        say(&[nothing]);
+    }
     let all = loaded.effective();
     let asked: Vec<Asked<'_>> =
         names.iter().map(|name| asked(&loaded, &all, name)).collect::<Result<_, _>>()?;
@@ -50,6 +56,8 @@ pub fn run(
             _ => asked.iter().flat_map(one).collect(),
         };
         serde_json::to_string_pretty(&list).unwrap_or_default() + "\n"
+    } else if has_nothing {
+        String::new()
     } else if names.is_empty() {
         list(&all.iter().collect::<Vec<_>>(), color)
     } else {

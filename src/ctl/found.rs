@@ -21,6 +21,21 @@ pub enum Format {
 }
 
 impl Format {
+    /// The words for the formats.
+    pub const WORDS: [(&str, Self); 4] = [
+        ("text", Self::Text),
+        ("json", Self::Json),
+        ("sarif", Self::Sarif),
+        ("github", Self::Github),
+    ];
+
+    /// Returns the format with this word, or the default.
+    #[must_use]
+    pub fn named(word: Option<&str>) -> Self {
+        let found = Self::WORDS.into_iter().find(|(known, _)| Some(*known) == word);
+        found.map_or_else(Self::default, |(_, format)| format)
+    }
+
     /// Returns errors and warnings in this format.
     pub(super) fn of(self, found: &[Diagnostic]) -> String {
         let told = found.iter().filter(|one| one.severity != Severity::Note);

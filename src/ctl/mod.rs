@@ -1,6 +1,7 @@
 //! The commands of `trcctl`.
 
 pub mod check;
+mod dockerfile;
 mod elf;
 mod endings;
 pub mod explain;
@@ -11,6 +12,9 @@ mod here;
 pub mod live;
 #[cfg(feature = "ctl")]
 pub mod man;
+mod needs;
+mod ports;
+mod readiness;
 #[cfg(feature = "ctl")]
 pub mod replay;
 mod root;
@@ -19,5 +23,6 @@ pub mod schema;
 mod scripts;
 #[cfg(feature = "ctl")]
 pub mod serve;
+mod started;
 pub mod test;
 pub mod verdict;

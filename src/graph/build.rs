@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::stop::{self, RESERVE};
 use super::{Graph, Need, Node, Rule, UnitId, cycle, order, points, testing};
 use crate::config::{
     Command, Condition, Config, Diagnostic, OnFailure, Origin, Placed, Probe, SignalRule, Stage,
@@ -14,8 +15,6 @@ use crate::signal::Signal;
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The default shutdown timeout. docker sends SIGKILL after 10 s.
 pub(super) const BUDGET: Duration = Duration::from_secs(9);
-/// The part of the shutdown timeout that is reserved for SIGKILL and the halt units.
-pub(crate) const RESERVE: Duration = Duration::from_secs(2);
 /// The time after which docker sends SIGKILL unless `-t` or `--stop-timeout` says otherwise.
 const DOCKER_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -170,7 +169,7 @@ impl Graph {
             budget: config
                 .shutdown
                 .timeout
-                .unwrap_or_else(|| BUDGET.max(longest_chain(&nodes) + RESERVE)),
+                .unwrap_or_else(|| BUDGET.max(stop::longest(&nodes).takes + RESERVE)),
             written_budget: config.shutdown.timeout,
             transparent: config.testing.is_none()
                 && config.shutdown.timeout.is_none()
@@ -206,24 +205,37 @@ impl Graph {
     }
 
     /// Returns the warnings of `trcctl check`. The graph can run in spite of them.
+    ///
+    /// `grace` is the time from the stop signal until the container is killed, if somebody has said
+    /// it, and `place` returns the place of a key.
     #[must_use]
-    pub(crate) fn remarks(&self) -> Vec<Diagnostic> {
-        let chain = longest_chain(&self.nodes);
+    pub(crate) fn remarks(
+        &self,
+        grace: Option<Duration>,
+        place: &dyn Fn(&[&str]) -> Option<Origin>,
+    ) -> Vec<Diagnostic> {
+        let chain = stop::longest(&self.nodes).takes;
         let mut remarks = Vec::new();
         let seconds = |time: Duration| time.as_secs_f64();
         // Somebody who sets the timeout knows the grace period of the container, which is 30 s in
         // Kubernetes.
-        if self.budget > DOCKER_PATIENCE && self.written_budget.is_none() {
-            let text = format!(
-                "stopping may take {} s, but docker sends SIGKILL after 10 s",
-                seconds(self.budget)
-            );
-            let whole = self.budget.as_secs() + u64::from(self.budget.subsec_nanos() > 0);
-            let help = format!(
-                "shorten the stop timeouts; or, if your containers have a grace period of at least {} s, set [shutdown] timeout = \"{whole}s\"",
-                whole + 2
-            );
-            remarks.push(Diagnostic::warning(slowest(&self.nodes), text).help(help));
+        if (self.written_budget.is_none() || grace.is_some())
+            && let Some(late) = self.overtime(grace.unwrap_or(DOCKER_PATIENCE))
+        {
+            let killed = match grace {
+                None => "docker sends SIGKILL after 10 s".to_owned(),
+                Some(grace) => format!("the container is killed after {} s", seconds(grace)),
+            };
+            let key: Vec<&str> = late.key.iter().map(String::as_str).collect();
+            let origin = match late.origin {
+                Origin::Default if key.is_empty() && grace.is_some() => {
+                    Origin::Flag("--grace".into())
+                }
+                origin => place(&key).unwrap_or(origin),
+            };
+            let mut remark = Diagnostic::warning(origin, format!("{}, but {killed}", late.takes));
+            remark.note = late.chain;
+            remarks.push(remark.help(late.help));
         }
         let winch = Signal::from_number(libc::SIGWINCH);
         let unheard = winch.is_none_or(|winch| !self.rules.contains_key(&winch));
@@ -248,7 +260,7 @@ impl Graph {
             };
             // Foreground units have their turns.
             if unit.stage == Stage::Async
-                && let Some(other) = ports.insert((&address.host, address.port), unit.id())
+                && let Some(other) = ports.insert((local(&address.host), address.port), unit.id())
             {
                 let text = format!(
                     "`ready` of {} and of {other} is the same port: if one of them listens, trc takes \
@@ -291,7 +303,8 @@ impl Graph {
                 "`[exit] {status} = 0` hides more than a stop: a unit that exited with {status}, \
                  {hidden}"
             );
-            remarks.push(Diagnostic::warning(Origin::Default, text).help(
+            let place = place(&["exit", &status.to_string()]).unwrap_or(Origin::Default);
+            remarks.push(Diagnostic::warning(place, text).help(
                 "write `[exit] stopped = 0`, which applies only if every unit stopped as it should",
             ));
         }
@@ -301,12 +314,21 @@ impl Graph {
                 seconds(self.budget),
                 seconds(chain)
             );
-            remarks.push(
-                Diagnostic::warning(Origin::Default, text)
-                    .help("trc kills the units that have not stopped by then"),
-            );
+            let place = place(&["shutdown", "timeout"]).unwrap_or(Origin::Default);
+            let mut remark = Diagnostic::warning(place, text)
+                .help("make it longer, or shorten the stop timeouts: trc kills the units that have not stopped by then");
+            remark.note = stop::longest(&self.nodes).shown(&self.nodes);
+            remarks.push(remark);
         }
         remarks
+    }
+}
+
+/// Returns a host, or one name for all names of this container.
+fn local(host: &str) -> &str {
+    match host {
+        "localhost" | "127.0.0.1" | "::1" | "0.0.0.0" | "::" => "localhost",
+        other => other,
     }
 }
 
@@ -514,13 +536,6 @@ fn resolve(
     }
 }
 
-/// Returns the place of the unit that the configuration gives the longest time to stop.
-fn slowest(nodes: &[Node]) -> Origin {
-    let written = nodes.iter().filter(|node| !written_stop(node).is_zero());
-    let slowest = written.max_by_key(|node| written_stop(node));
-    slowest.map_or(Origin::Default, |node| node.unit.origin.clone())
-}
-
 /// Marks the units that nobody starts: with `autostart = false`, and without a unit that starts and
 /// waits for them, if only by way of others. Whoever runs when everything has stopped starts nothing.
 fn mark_idle(nodes: &mut [Node]) {
@@ -538,38 +553,4 @@ fn mark_idle(nodes: &mut [Node]) {
     for (node, started) in nodes.iter_mut().zip(started) {
         node.idle = !started;
     }
-}
-
-/// Returns the time that the configuration gives a unit to stop, its `post_stop` included.
-fn written_stop(node: &Node) -> Duration {
-    let after = node.unit.post_stop.as_ref().and_then(|hook| hook.within);
-    node.unit.stop.timeout.unwrap_or_default() + after.unwrap_or_default()
-}
-
-/// Returns the sum of the stop timeouts in the configuration along the longest chain of units that
-/// stop one after another, each after all of its dependents.
-fn longest_chain(nodes: &[Node]) -> Duration {
-    let mut holding = vec![0_usize; nodes.len()];
-    let mut needs = vec![Vec::new(); nodes.len()];
-    for (at, node) in nodes.iter().enumerate() {
-        holding[at] = node.dependents.len();
-        for dependent in &node.dependents {
-            needs[dependent.0].push(at);
-        }
-    }
-    let mut behind = vec![Duration::ZERO; nodes.len()];
-    let mut free: Vec<usize> = (0..nodes.len()).filter(|at| holding[*at] == 0).collect();
-    let mut longest = Duration::ZERO;
-    while let Some(at) = free.pop() {
-        let until = behind[at] + written_stop(&nodes[at]);
-        longest = longest.max(until);
-        for need in &needs[at] {
-            behind[*need] = behind[*need].max(until);
-            holding[*need] -= 1;
-            if holding[*need] == 0 {
-                free.push(*need);
-            }
-        }
-    }
-    longest
 }

@@ -8,10 +8,12 @@ mod identity;
 mod node;
 mod order;
 pub(crate) mod points;
+mod stop;
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use build::{RESERVE, STOP_TIMEOUT};
+pub(crate) use build::STOP_TIMEOUT;
 pub(crate) use coverage::{Gap, OpenPort, gaps};
 pub(crate) use node::{Graph, Need, Node, Rule, UnitId};
+pub(crate) use stop::RESERVE;

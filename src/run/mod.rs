@@ -162,7 +162,7 @@ fn supervise(
     reporter.diagnostics(&loaded.config.remarks);
     if graph.strict {
         // A strict run also logs what `trcctl check` would say.
-        reporter.diagnostics(&graph.remarks());
+        reporter.diagnostics(&graph.remarks(None, &|key| loaded.place_of(key)));
     }
     std::panic::set_hook(Box::new(|info| {
         log::error!("this is a bug in trc, please report it: {info}");

@@ -49,6 +49,20 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(
+            Arg::new("dockerfile")
+                .long("dockerfile")
+                .value_name("FILE")
+                .help("Also check ENTRYPOINT, CMD, USER, HEALTHCHECK and STOPSIGNAL of a Dockerfile")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("grace")
+                .long("grace")
+                .value_name("TIME")
+                .help("How long a stop may take until the engine kills the container [default: 10s]")
+                .value_parser(check::grace),
+        )
+        .arg(
             Arg::new("strict")
                 .long("strict")
                 .help("Treat warnings as errors")
@@ -60,7 +74,7 @@ pub(crate) fn command() -> Command {
                 .value_name("text|json|sarif|github")
                 .hide_possible_values(true)
                 .help("How to print errors and warnings [default: text]")
-                .value_parser(PossibleValuesParser::new(["text", "json", "sarif", "github"])),
+                .value_parser(PossibleValuesParser::new(check::Format::WORDS.map(|(word, _)| word))),
         )
 }
 
@@ -78,12 +92,9 @@ pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
 fn options(arguments: &ArgMatches) -> check::Options {
     check::Options {
         root: arguments.get_one("root").cloned(),
+        dockerfile: arguments.get_one("dockerfile").cloned(),
+        grace: arguments.get_one("grace").copied(),
         strict: arguments.get_flag("strict"),
-        format: match arguments.get_one::<String>("format").map(String::as_str) {
-            Some("json") => check::Format::Json,
-            Some("sarif") => check::Format::Sarif,
-            Some("github") => check::Format::Github,
-            Some(_) | None => check::Format::Text,
-        },
+        format: check::Format::named(arguments.get_one::<String>("format").map(String::as_str)),
     }
 }

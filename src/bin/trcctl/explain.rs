@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use trc::client::{cli, explain};
 
-use crate::{TEMPLATE, arguments};
+use crate::{TEMPLATE, arguments, color};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -31,7 +31,8 @@ pub(crate) fn command() -> Command {
              Exit status:\n  \
                0   the configuration is correct\n  \
                64  the command line is wrong, or there is no such key\n  \
-               78  the configuration has errors; the list shows the part that trc understands",
+               78  the configuration has errors, and the list shows the part that trc understands; or there\n      \
+               is no configuration",
         )
         .args_override_self(true)
         .arg(
@@ -47,6 +48,7 @@ pub(crate) fn command() -> Command {
                 .help("Print JSON, for programs")
                 .action(ArgAction::SetTrue),
         )
+        .arg(color::argument())
 }
 
 /// Runs the command. Returns the exit status.
@@ -56,5 +58,6 @@ pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
     let keys = arguments.get_many::<String>("key").unwrap_or_default();
     let keys: Vec<String> = keys.cloned().collect();
     let environment = std::env::vars_os().collect();
-    explain::run(&line, &environment, &keys, arguments.get_flag("json")).map_err(wrong)
+    let json = arguments.get_flag("json");
+    explain::run(&line, &environment, &keys, json, color::asked(arguments)).map_err(wrong)
 }

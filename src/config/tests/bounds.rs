@@ -23,7 +23,7 @@ fn soon(name: &str, case: &Case) -> Vec<String> {
     let start = Instant::now();
     let said = match load(&case.line(), &case.environment) {
         Ok(loaded) => match Graph::build(&loaded.config) {
-            Ok(graph) => [loaded.config.remarks.clone(), graph.remarks()].concat(),
+            Ok(graph) => [loaded.config.remarks.clone(), graph.remarks(None, &|_| None)].concat(),
             Err(errors) => loaded.illustrate(errors),
         },
         Err(refused) => {
@@ -148,7 +148,10 @@ fn many_units_and_edges_are_read_soon() {
                 unit(at, &format!("{after}\nstop.timeout = '1ms'"))
             }),
             vec![
-                "warning trc.toml:1:8: stopping may take 12 s, but docker sends SIGKILL after 10 s (shorten the stop timeouts; or, if your containers have a grace period of at least 14 s, set [shutdown] timeout = \"12s\")",
+                "warning trc.toml:1:8: stopping may take 12 s, but docker sends SIGKILL after 10 s (shorten the stop timeouts; or, if your containers have a grace period of at least 14 s, set [shutdown] timeout = \"12s\") \
+                 [these units stop one after another: async.u0 (0.001 s), then async.u1 (0.001 s), then async.u2 (0.001 s), then \
+                 async.u3 (0.001 s), then async.u4 (0.001 s), then async.u5 (0.001 s), then \
+                 async.u6 (0.001 s), then async.u7 (0.001 s), then 9992 more]",
             ],
         ),
         (

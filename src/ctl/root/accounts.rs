@@ -32,7 +32,16 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
         let message = format!("{}: there is no {what} {} in {file}", unit.id(), harmless(name));
         let tip = nearest(name, known.iter().map(String::as_str));
         let help = tip.map(|tip| format!("did you mean `{tip}`?"));
-        let problem = Diagnostic { help, ..Diagnostic::error(origin.clone(), message) };
+        let shown = harmless(name);
+        let help = help.unwrap_or_else(|| match what {
+            "user" => format!(
+                "create it: `RUN useradd --system {shown}`, or on Alpine `adduser -S {shown}`"
+            ),
+            _ => format!(
+                "create it: `RUN groupadd --system {shown}`, or on Alpine `addgroup -S {shown}`"
+            ),
+        });
+        let problem = Diagnostic::error(origin.clone(), message).help(help);
         found.push(look.weighed(unit, problem));
     }
 }

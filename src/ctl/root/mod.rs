@@ -1,12 +1,16 @@
 //! The files of an image, in a directory into which it was unpacked, or in `/`.
 
 mod accounts;
+#[cfg(feature = "ctl")]
+mod libraries;
 mod places;
 mod programs;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(feature = "ctl")]
+use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,10 +19,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
-use crate::config::{Config, Diagnostic, Environment, Template, Unit, Variable};
+use crate::config::{Config, Diagnostic, Environment, Loaded, Template, Unit, Variable};
 
 /// The `PATH` of most images, for those whose `ENV` is not known.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The most bytes that are read of a file. `/etc/passwd` is smaller.
 const LARGEST: u64 = 1024 * 1024;
@@ -86,6 +90,33 @@ impl Root {
         }
     }
 
+    /// Returns the number of a user in the image: passwd(5).
+    pub(super) fn user(&self, name: &str) -> Option<u32> {
+        let text = self.head(Path::new("/etc/passwd"), LARGEST);
+        let text = String::from_utf8_lossy(&text);
+        let mut lines = text.lines().map(|line| line.split(':'));
+        let mut line = lines.find(|line| line.clone().next() == Some(name))?;
+        line.nth(2)?.parse().ok()
+    }
+
+    /// Returns whether a user may create files in a directory, or in the nearest one above it that
+    /// exists; nothing if groups or ACLs decide that, or if it is not known.
+    pub(super) fn may_write(&self, dir: &Path, user: u32) -> Option<bool> {
+        let found = dir.ancestors().find_map(|dir| self.open(dir, OFlag::O_PATH).ok())?;
+        let found = found.metadata().ok()?;
+        if !found.is_dir() {
+            return None;
+        }
+        let (mode, is_owner) = (found.mode(), found.uid() == user);
+        let (of_owner, of_group, of_others) =
+            (mode & 0o200 != 0, mode & 0o020 != 0, mode & 0o002 != 0);
+        match (is_owner, of_group == of_others) {
+            (true, _) => Some(of_owner),
+            (false, true) => Some(of_others),
+            (false, false) => None,
+        }
+    }
+
     /// Opens a file to read it.
     ///
     /// # Errors
@@ -114,6 +145,27 @@ impl Root {
         Ok(names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect())
     }
 
+    /// Returns whether a path is that of a link.
+    fn is_link(&self, path: &Path) -> bool {
+        let found = self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW);
+        found.and_then(|file| file.metadata()).is_ok_and(|found| found.is_symlink())
+    }
+
+    /// Returns whether a path is that of a directory, and not of a link to one.
+    #[cfg(feature = "ctl")]
+    fn is_directory(&self, path: &Path) -> bool {
+        let found = self.open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW);
+        found.and_then(|file| file.metadata()).is_ok_and(|found| found.is_dir())
+    }
+
+    /// Returns the path without links at which a file of the image is.
+    #[cfg(feature = "ctl")]
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        let file = self.open(path, OFlag::O_PATH).ok()?;
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        self.within(&std::fs::read_link(link).ok()?)
+    }
+
     /// Returns whether this is the root directory of this machine.
     fn is_here(&self) -> bool {
         self.path == Path::new("/")
@@ -129,6 +181,7 @@ impl Root {
 /// The configuration to check, and the image to check it against.
 struct Look<'a> {
     root: &'a Root,
+    loaded: &'a Loaded,
     config: &'a Config,
     environment: &'a Environment,
 }
@@ -149,6 +202,10 @@ impl Look<'_> {
         // The PATH of this machine says nothing about an image elsewhere.
         if name == "PATH" && !self.root.is_here() {
             return Some(PATH.into());
+        }
+        // Nor do its libraries.
+        if name == "LD_LIBRARY_PATH" && !self.root.is_here() {
+            return None;
         }
         let found = self.environment.iter().rfind(|(key, _)| key == name);
         found.map(|(_, value)| value.clone())
@@ -177,8 +234,9 @@ impl Look<'_> {
 }
 
 /// Returns an error or a warning for everything that a unit needs and the image lacks.
-pub(super) fn remarks(config: &Config, environment: &Environment, root: &Root) -> Vec<Diagnostic> {
-    let look = Look { root, config, environment };
+pub(super) fn remarks(loaded: &Loaded, environment: &Environment, root: &Root) -> Vec<Diagnostic> {
+    let config = &loaded.config;
+    let look = Look { root, loaded, config, environment };
     let mut found = Vec::new();
     for unit in &config.units {
         programs::look(&look, unit, &mut found);

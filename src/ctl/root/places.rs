@@ -28,7 +28,11 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
             Kind::Nothing => {
                 missing(&cwd.origin, format!("its cwd {shown} does not exist"), make);
             }
-            _ => missing(&cwd.origin, format!("its cwd {shown} is not a directory"), None),
+            _ => missing(
+                &cwd.origin,
+                format!("its cwd {shown} is not a directory"),
+                Some("name a directory"),
+            ),
         }
     }
     if let Some(file) = &unit.output_file {
@@ -47,14 +51,16 @@ pub(super) fn look(look: &Look<'_>, unit: &Unit, found: &mut Vec<Diagnostic>) {
             && look.root.kind(path) == Kind::Nothing
         {
             let shown = harmless(&path.to_string_lossy());
-            missing(&file.origin, format!("the template {shown} does not exist"), None);
+            let help = Some("correct the path, or copy the template into the image");
+            missing(&file.origin, format!("the template {shown} does not exist"), help);
         }
     }
     for file in &unit.identity.env_file {
         let path = look.root.within(&file.value).unwrap_or_else(|| file.value.clone());
         if !is_mounted(&path) && look.root.kind(&path) == Kind::Nothing {
             let shown = harmless(&path.to_string_lossy());
-            missing(&file.origin, format!("its env_file {shown} does not exist"), None);
+            let help = Some("copy it into the image, or mount it below /run");
+            missing(&file.origin, format!("its env_file {shown} does not exist"), help);
         }
     }
 }

@@ -202,7 +202,16 @@ fn tell(
         return status;
     }
     let Some(mut report) = progress.report(status) else {
-        progress.tell_log();
+        let refused = match place {
+            Place::Here(_) if status == status::CONFIG && !request.verbose => {
+                super::check::refused(&request.loaded_by_trc(), &std::env::vars_os().collect())
+            }
+            Place::Here(_) | Place::Container(_) => None,
+        };
+        match refused {
+            Some(errors) => super::check::say(&errors),
+            None => progress.tell_log(),
+        }
         if let Place::Container(image) = place {
             untold(image, status);
             return status;
