@@ -76,6 +76,8 @@ pub(crate) use machine::{
 };
 pub(crate) use origin::{Origin, Placed};
 pub(crate) use overrides::overridden_file;
+#[cfg(feature = "ctl")]
+pub(crate) use privilege::CAPABILITIES;
 pub(crate) use privilege::{Limit, Stdin, StdinWord, Tty};
 pub(crate) use probe::{Address, Health, Http, LogLine, Probe, Ready, Then};
 pub(crate) use restart::{Backoff, Restart, When};

@@ -9,6 +9,8 @@ mod found;
 #[cfg(feature = "ctl")]
 pub mod graph;
 mod here;
+#[cfg(feature = "ctl")]
+pub mod lint;
 pub mod live;
 #[cfg(feature = "ctl")]
 pub mod man;

@@ -5,6 +5,7 @@ mod color;
 mod completions;
 mod explain;
 mod graph;
+mod lint;
 mod live;
 mod man;
 mod replay;
@@ -51,6 +52,7 @@ fn run() -> Result<u8, clap::Error> {
         Some(("check", arguments)) => check::run(arguments),
         Some(("explain", arguments)) => explain::run(arguments),
         Some(("graph", arguments)) => graph::run(arguments),
+        Some(("lint", arguments)) => lint::run(arguments),
         Some(("replay", arguments)) => replay::run(arguments),
         Some(("test", arguments)) => test::run(arguments),
         Some(("verdict", arguments)) => Ok(verdict::run(arguments)),
@@ -81,7 +83,7 @@ fn habit(mut error: clap::Error) -> clap::Error {
         ["sh" | "shell" | "attach" | "enter"] => "`trcctl exec UNIT -- sh` runs a shell as a unit",
         ["down"] => "`trcctl stop` stops a unit",
         ["show" | "get" | "config"] => "`trcctl explain` shows where each value comes from",
-        ["validate" | "lint"] => "`trcctl check` reports every error in the configuration",
+        ["validate"] => "`trcctl check` reports every error in the configuration",
         ["tree" | "dot" | "plot" | "deps"] => "`trcctl graph` shows what waits for what",
         ["-i" | "-it"] => "`trcctl exec` always passes its standard input on: leave this out",
         ["--tail"] => "`trcctl logs -n 10` shows the last 10 lines",
@@ -117,6 +119,7 @@ fn program() -> Command {
         .subcommand(check::command())
         .subcommand(explain::command())
         .subcommand(graph::command())
+        .subcommand(lint::command())
         .subcommand(replay::command())
         .subcommand(test::command())
         .subcommand(verdict::command())

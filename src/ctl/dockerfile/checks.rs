@@ -350,7 +350,7 @@ fn runs_trc(form: &Form) -> bool {
 }
 
 /// Returns the problem of a command whose turn does not come.
-fn behind(found: Diagnostic, what: &str, id: &str) -> Diagnostic {
+pub(in crate::ctl) fn behind(found: Diagnostic, what: &str, id: &str) -> Diagnostic {
     let message = format!(
         "{what} is one more foreground unit, sync.cmd: it starts only when {id}, which is a service, has exited"
     );

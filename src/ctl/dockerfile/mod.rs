@@ -4,6 +4,9 @@ mod checks;
 mod image;
 mod parse;
 
+#[cfg(feature = "ctl")]
+pub(super) use checks::behind;
+
 use std::path::{Path, PathBuf};
 
 use super::root::Root;
