@@ -533,3 +533,33 @@ fn check_does_not_speak_of_docker_where_the_budget_is_written() {
     let written = format!("shutdown.timeout = '30s'\n{text}");
     assert_eq!(check_with_shell(&Case::new().toml(&written), &[]), (Some(0), String::new()));
 }
+
+#[test]
+fn lint_says_which_containers_it_does_not_find() {
+    let compose = "services:\n  web:\n    build: .\n  db:\n    image: postgres\n";
+    let case = Case::new().toml("[async.web]\nexec = 'x'\n").file("compose.yaml", compose);
+    let lint = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_trcctl"))
+            .arg("lint")
+            .args(arguments)
+            .current_dir(case.dir.path())
+            .env_clear()
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let ok = |names: &str| (Some(0), format!("ok: {names}\n"), String::new());
+    // The one that is built runs trc.
+    assert_eq!(lint(&["compose.yaml"]), ok("service web in compose.yaml"));
+    assert_eq!(lint(&["--service", "db", "compose.yaml"]), ok("service db in compose.yaml"));
+    for (arguments, why) in [
+        (&["--service", "wbe", "compose.yaml"][..], "no service and no container named wbe"),
+        (&["none.yaml"], "cannot read none.yaml: No such file or directory"),
+        (&[], "<FILE>"),
+    ] {
+        let (status, out, err) = lint(arguments);
+        assert_eq!((status, out.as_str()), (Some(64), ""), "{err}");
+        assert!(err.contains(why), "{err}");
+    }
+}

@@ -33,7 +33,8 @@ pub(crate) fn command() -> Command {
                trcctl check -w /etc                 Check the configuration of trc in a container\n  \
                trcctl check -c async.web.user=www   Check with one key overridden\n  \
                trcctl check --root / --strict       In a Dockerfile: check the image that is being built\n  \
-               trcctl check --root DIR              Check an image that was unpacked into DIR\n\n\
+               trcctl check --root DIR              Check an image that was unpacked into DIR\n  \
+               trcctl check --dockerfile Dockerfile Check a Dockerfile beside the configuration\n\n\
              Exit status:\n  \
                0   the configuration is correct, and with --root the image has what it needs\n  \
                64  the command line is wrong\n  \

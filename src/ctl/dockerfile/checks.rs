@@ -53,6 +53,14 @@ impl Check<'_> {
             return self.without_entrypoint(cmd.as_ref().map(|(_, form)| form), found);
         };
         let words = match entrypoint.form() {
+            Form::Exec(words) if words.is_empty() => {
+                // It takes away that of the base image, so that CMD is all that runs.
+                if !cmd.is_some_and(|(_, form)| runs_trc(&form)) {
+                    let text = "ENTRYPOINT is empty, and CMD does not run trc: nothing reads this configuration";
+                    found.push(self.warning(entrypoint, text).help(ENTRYPOINT));
+                }
+                return;
+            }
             Form::Exec(words) => words,
             Form::Shell(text) => {
                 match of_shell(&text) {
@@ -334,8 +342,10 @@ impl Check<'_> {
         let path = self.image.variable("PATH").filter(|path| !path.contains('$')).unwrap_or(PATH);
         // A command of the shell itself is no file.
         let in_path = |name: &str| std::env::split_paths(path).any(|dir| is_there(&dir.join(name)));
-        let built_in =
-            ["test", "[", "exit", "true", "false", "kill", "echo", "exec", "command", "cd"];
+        let built_in = [
+            ".", ":", "[", "case", "cd", "command", "echo", "exec", "exit", "export", "false",
+            "for", "if", "kill", "set", "test", "true", "until", "while",
+        ];
         in_path(program) || (in_shell && built_in.contains(&program))
     }
 }

@@ -99,8 +99,9 @@ fn heredocs(text: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("<<") {
         let rest = &text[at + 2..];
-        // `<<<` is a here-string of bash, and `1 << 2` is arithmetic.
-        if rest.starts_with('<') || text[..at].ends_with('<') {
+        // `<<<` is a here-string of bash, and `$((1<<N))` is arithmetic. A digit is a descriptor.
+        let before = text[..at].trim_end_matches(|c: char| c.is_ascii_digit());
+        if rest.starts_with('<') || !(before.is_empty() || before.ends_with(char::is_whitespace)) {
             continue;
         }
         let (rest, strips) = match rest.strip_prefix('-') {
@@ -153,6 +154,9 @@ mod tests {
 
     #[test]
     fn a_heredoc_is_no_instruction() {
+        let shifted = said("RUN a=$((1<<N)) b << c\nUSER d");
+        assert_eq!(shifted, ["1:1 RUN [] a=$((1<<N)) b << c", "2:1 USER [] d"]);
+        assert_eq!(said("RUN cat 3<<E\nUSER a\nE\nUSER b").len(), 2);
         assert_eq!(
             said(
                 "RUN <<EOF\nCMD a\nEOF\nCOPY <<-'X' /b <<Y /c\nCMD d\n\tX\nUSER e\nY\nUSER f\nRUN cat <<< g"

@@ -37,7 +37,7 @@ fn service(name: &str, key: &Node, it: &Node) -> Container {
         stop_signal: it
             .get("stop_signal")
             .and_then(Node::text)
-            .map(|text| (text.to_owned(), it.place_of("stop_signal"))),
+            .map(|text| ("stop_signal", text.to_owned(), it.place_of("stop_signal"))),
         probes: healthcheck(it).into_iter().collect(),
         read_only: it.get("read_only").filter(|it| it.is_true()).map(|_| it.place_of("read_only")),
         writable: writable(it),

@@ -53,7 +53,8 @@ pub(super) struct Container {
     pub entrypoint: Option<Words>,
     /// What takes the place of its CMD.
     pub arguments: Option<Words>,
-    pub stop_signal: Option<(String, Origin)>,
+    /// The key that takes the place of the image's STOPSIGNAL, its value and its place.
+    pub stop_signal: Option<(&'static str, String, Origin)>,
     pub probes: Vec<Probe>,
     /// The place of the key that makes the root file system read-only.
     pub read_only: Option<Origin>,

@@ -65,7 +65,11 @@ fn container(pod: &Node, it: &Node) -> Container {
         grace_at: grace.map(|_| pod.place_of("terminationGracePeriodSeconds")),
         entrypoint: words(it, "command"),
         arguments: words(it, "args"),
-        stop_signal: None,
+        // Kubernetes 1.33 or later.
+        stop_signal: it.get("lifecycle").and_then(|hooks| {
+            let signal = hooks.get("stopSignal")?.text()?.to_owned();
+            Some(("stopSignal", signal, hooks.place_of("stopSignal")))
+        }),
         probes: probes(it),
         read_only: read_only.map(|it| it.place_of("readOnlyRootFilesystem")),
         writable: writable(pod, it),

@@ -6,6 +6,7 @@ mod kubernetes;
 mod rules;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -53,18 +54,20 @@ pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> 
     let files: Vec<File> = options.files.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
     let line = &check::in_image(line, options.root.as_deref());
     let Some(loaded) = check::correct(line, environment) else { return Ok(status::CONFIG) };
-    let mut looked = Looked { options, found: Vec::new(), named: Vec::new() };
+    let seen = BTreeSet::new();
+    let mut looked = Looked { options, found: Vec::new(), named: Vec::new(), seen };
     for file in &files {
         looked.look(file, &loaded, (line, environment), root.as_ref());
     }
     let (found, all) = (looked.found, looked.named);
     let is_wrong = |it: &Diagnostic| options.strict || it.severity == Severity::Error;
     let fails = found.iter().any(|it| it.severity != Severity::Note && is_wrong(it));
+    let unseen = options.names.iter().find(|name| !looked.seen.contains(*name));
+    if let Some(name) = unseen.filter(|_| !fails) {
+        return Err(format!("there is no service and no container named {name} in these files"));
+    }
     if all.is_empty() && !fails {
-        return Err(match &options.names[..] {
-            [] => "no service and no container in these files can run trc".to_owned(),
-            names => format!("there is no service and no container named {}", names.join(" or ")),
-        });
+        return Err("no service and no container in these files can run trc".to_owned());
     }
     let text = match options.format {
         Format::Text => {
@@ -97,6 +100,8 @@ struct Looked<'a> {
     found: Vec<Diagnostic>,
     /// The containers that were looked at, for people.
     named: Vec<String>,
+    /// Their names.
+    seen: BTreeSet<String>,
 }
 
 impl Looked<'_> {
@@ -122,6 +127,7 @@ impl Looked<'_> {
                         let rules = rules::Rules { container, loaded, graph, environment, root };
                         found.extend(rules.all());
                     }
+                    self.seen.insert(container.name.clone());
                     self.named.push(format!("{} in {}", container.shown(), file.path.display()));
                 }
             }

@@ -106,17 +106,17 @@ impl Rules<'_> {
         let it = self.container;
         let key =
             if self.is_compose() { "stop_grace_period" } else { "terminationGracePeriodSeconds" };
-        if let Some((signal, place)) = &it.stop_signal {
+        if let Some((key, signal, place)) = &it.stop_signal {
             match self.graph.deaf_to(signal) {
                 Ok(None) => {}
                 Ok(Some(why)) => {
-                    let text = format!("stop_signal {} {why}", harmless(signal));
+                    let text = format!("{key} {} {why}", harmless(signal));
                     found.push(Diagnostic::warning(place.clone(), text).help(
-                        "remove stop_signal: trc stops on SIGTERM, and sends each unit its own stop.signal",
+                        format!("remove {key}: trc stops on SIGTERM, and sends each unit its own stop.signal"),
                     ));
                 }
                 Err(why) => {
-                    found.push(Diagnostic::error(place.clone(), format!("stop_signal: {why}")));
+                    found.push(Diagnostic::error(place.clone(), format!("{key}: {why}")));
                 }
             }
         }

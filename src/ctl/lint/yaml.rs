@@ -30,6 +30,10 @@ pub(super) enum Value {
 /// Returns the first error, with its place.
 pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Node>, Diagnostic> {
     let path: Arc<Path> = path.into();
+    if let Some(line) = text.lines().position(|line| indentation(line) > DEEPEST) {
+        let origin = place(&path, line + 1, 0);
+        return Err(Diagnostic::error(origin, "this is nested too deeply"));
+    }
     let documents = MarkedYaml::load_from_str(text).map_err(|error| {
         let at = error.marker();
         let message = format!("this is not YAML: {}", error.info());
@@ -43,6 +47,14 @@ pub(super) fn read(path: &Path, text: &str) -> Result<Vec<Node>, Diagnostic> {
         }
     })?;
     Ok(documents.iter().map(|document| node(&path, document)).collect())
+}
+
+/// The deepest indentation. Values in values are read by recursion.
+const DEEPEST: usize = 500;
+
+/// Returns the number of characters in front of the first value of a line: each can begin a list.
+fn indentation(line: &str) -> usize {
+    line.bytes().take_while(|byte| b" \t-?:".contains(byte)).count()
 }
 
 fn place(path: &Arc<Path>, line: usize, column: usize) -> Origin {
@@ -165,5 +177,9 @@ mod tests {
         let error = read(Path::new("f"), "a: {{ .Values.x }}\nb: ]\n").unwrap_err();
         assert!(error.to_string().contains("--> f:"), "{error}");
         assert!(error.help.unwrap().contains("helm template"));
+        let deep: String = (0..3000).map(|at| " ".repeat(at) + "a:\n").collect();
+        for text in [deep, "- ".repeat(3000) + "a", "[".repeat(100_000)] {
+            assert!(read(Path::new("f"), &text).is_err());
+        }
     }
 }

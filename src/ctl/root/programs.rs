@@ -115,6 +115,7 @@ fn executable(look: &Look<'_>, unit: &Unit, program: &OsStr) -> Result<(), Probl
     }
     // The working directory of trc is not known here.
     let cwd = unit.identity.cwd.as_ref().and_then(|cwd| look.text(unit, &cwd.value));
+    let path = path.strip_prefix(".").unwrap_or(path);
     cwd.map_or(Ok(()), |cwd| runs(look, unit, &Path::new(&cwd).join(path)))
 }
 
