@@ -17,6 +17,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::readme::{blocks, page, pages};
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// A file that is not yet written: its path, its words and its lines.
@@ -124,6 +126,8 @@ fn run(arguments: &[String], at: &Path) -> (Option<i32>, String) {
         .current_dir(at)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
+        // A page asks for it with `${PGHOST:?…}`.
+        .env("PGHOST", "db")
         .output()
         .unwrap();
     let here = at.display().to_string();
@@ -218,4 +222,37 @@ fn nothing_is_said_about_the_examples() {
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
     // `readme::toml_loads` checks the blocks of the pages.
     assert_eq!(count, 4);
+}
+
+/// The Dockerfiles and manifests of a page fit to its first configuration.
+#[test]
+fn nothing_is_said_about_the_images_of_the_pages() {
+    let (mut count, mut wrong) = (0, Vec::new());
+    for name in pages() {
+        let text = page(&name);
+        let configurations = blocks(&text, "toml");
+        let whole = |block: &&String| block.contains("[async.") || block.contains("[sync.");
+        let main = configurations.iter().find(|block| block.starts_with("# trc.toml\n"));
+        let Some(main) = main.or_else(|| configurations.iter().find(whole)) else { continue };
+        let images = blocks(&text, "dockerfile").into_iter().filter(|it| it.contains("FROM "));
+        let images = images.map(|it| ("check -w . --strict --dockerfile", it));
+        let is_object =
+            |it: &String| it.lines().any(|line| line.starts_with("kind:") || line == "services:");
+        let objects = blocks(&text, "yaml").into_iter().filter(is_object);
+        let objects = objects.map(|it| ("lint -w . --strict", it));
+        for (command, block) in images.chain(objects) {
+            let dir = TempDir::new().unwrap();
+            fs::write(dir.path().join("trc.toml"), main).unwrap();
+            fs::write(dir.path().join("file"), block).unwrap();
+            let arguments: Vec<String> =
+                command.split(' ').chain(["file"]).map(str::to_owned).collect();
+            let (status, says) = run(&arguments, dir.path());
+            count += 1;
+            if status != Some(0) {
+                wrong.push(format!("{name}: {status:?}\n{says}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 10, "only {count}");
 }
