@@ -63,6 +63,7 @@ mod trcctl_replay;
 mod trcctl_series;
 mod trcctl_serve;
 mod trcctl_test;
+mod trcctl_timeline;
 mod trcctl_top;
 mod trivialrc;
 mod trivialrc_lines;

@@ -27,4 +27,6 @@ mod scripts;
 pub mod serve;
 mod started;
 pub mod test;
+#[cfg(feature = "ctl")]
+pub mod timeline;
 pub mod verdict;

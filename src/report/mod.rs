@@ -13,6 +13,7 @@ mod readers;
 mod tap;
 #[cfg(test)]
 mod tests;
+pub(crate) mod timeline;
 mod wanted;
 
 use std::time::SystemTime;

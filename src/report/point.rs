@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::timeline::Timeline;
 use super::{VERSION, json, millis};
 use crate::text::harmless;
 
@@ -134,6 +135,9 @@ pub(crate) struct Suite {
     pub untested: Vec<Untested>,
     /// The test points, in the order of their results.
     pub points: Vec<Point>,
+    /// The states of the units over time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
 }
 
 /// The numbers of test points by their results.
@@ -239,6 +243,7 @@ impl Suite {
             unwritten: self.unwritten.clone(),
             untested: self.untested.clone(),
             points: Vec::new(),
+            timeline: self.timeline.clone(),
             ..*self
         }
     }

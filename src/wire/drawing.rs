@@ -25,6 +25,12 @@ pub(crate) struct DrawnUnit {
     pub state: String,
     /// Whether the unit is as it should be.
     pub up: bool,
+    /// Whether it is a one-shot; missing if it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oneshot: bool,
+    /// Whether it has a readiness check; missing if it has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked: bool,
 }
 
 /// A condition that a unit waits for.
@@ -77,6 +83,9 @@ pub(crate) struct Span {
     pub ready_ms: Option<u64>,
     /// Why the unit entered it, for people.
     pub why: String,
+    /// Whether it is the end of a unit that has failed; missing if it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }
 
 /// The answer to `GET /v1/config`.

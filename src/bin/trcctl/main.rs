@@ -12,6 +12,7 @@ mod replay;
 mod schema;
 mod serve;
 mod test;
+mod timeline;
 mod verdict;
 
 use std::ffi::OsStr;
@@ -55,6 +56,7 @@ fn run() -> Result<u8, clap::Error> {
         Some(("lint", arguments)) => lint::run(arguments),
         Some(("replay", arguments)) => replay::run(arguments),
         Some(("test", arguments)) => test::run(arguments),
+        Some(("timeline", arguments)) => Ok(timeline::run(arguments)),
         Some(("verdict", arguments)) => Ok(verdict::run(arguments)),
         Some(("serve", arguments)) => Ok(serve::run(arguments)),
         Some(("completions", arguments)) => Ok(completions::run(arguments)),
@@ -122,6 +124,7 @@ fn program() -> Command {
         .subcommand(lint::command())
         .subcommand(replay::command())
         .subcommand(test::command())
+        .subcommand(timeline::command())
         .subcommand(verdict::command())
         .subcommands(live::commands())
         .subcommand(serve::command())

@@ -5,7 +5,7 @@ use std::iter::once;
 use ratatui::text::Span;
 
 /// Returns the number of columns that a text takes on a terminal.
-pub(super) fn cells_of(text: &str) -> usize {
+pub(in crate::ctl) fn cells_of(text: &str) -> usize {
     Span::raw(text).width()
 }
 
@@ -19,7 +19,7 @@ pub(super) fn end(guide: &str, width: usize) -> String {
 }
 
 /// Returns a text that is at most so wide.
-pub(super) fn cut(text: &str, width: Option<usize>) -> String {
+pub(in crate::ctl) fn cut(text: &str, width: Option<usize>) -> String {
     match width {
         Some(width) if cells_of(text) > width => shortened(text, width),
         _ => text.to_owned(),

@@ -26,6 +26,9 @@ use crate::graph::Graph;
 use crate::status;
 use picture::Picture;
 
+pub(super) use fitting::{cells_of, cut};
+pub(super) use svg::{Ink, escaped, page};
+
 /// The format of the graph.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Format {
@@ -88,7 +91,7 @@ fn title(work_dir: &Path) -> String {
 }
 
 /// Returns the number of columns of the terminal, if standard output is one.
-fn width() -> Option<usize> {
+pub(super) fn width() -> Option<usize> {
     let stdout = std::io::stdout();
     if !stdout.is_terminal() {
         return None;

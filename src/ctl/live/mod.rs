@@ -42,9 +42,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use ask::NoAnswer;
+pub(super) use ask::NoAnswer;
 #[cfg(feature = "ctl")]
-pub(super) use ask::socket_path;
+pub(super) use ask::{Trc, socket_path};
 use patient::Patient;
 
 use crate::status as exit;
@@ -126,7 +126,7 @@ fn note(text: &str) {
 }
 
 /// Prints why there is no answer, and returns the exit status.
-fn failed(why: &NoAnswer) -> u8 {
+pub(super) fn failed(why: &NoAnswer) -> u8 {
     use crate::wire::Code;
     complain(why);
     match why {

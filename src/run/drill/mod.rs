@@ -15,6 +15,7 @@ mod look;
 mod points;
 mod report;
 mod say;
+mod timeline;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

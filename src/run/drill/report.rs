@@ -124,6 +124,7 @@ impl Drill {
             began: report::moment(self.wall),
             took: now().saturating_duration_since(self.began),
             untested: self.untested(),
+            timeline: Some(self.timeline(run.engine())),
             ..Suite::of(std::mem::take(&mut self.points))
         };
         let reason = (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {

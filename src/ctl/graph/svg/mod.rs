@@ -13,7 +13,9 @@ use std::collections::BTreeSet;
 use super::picture::Picture;
 use crate::config::Stage;
 use panel::{Panel, Sort};
-use pen::{Ink, Pen, Weight};
+use pen::{Pen, Weight};
+
+pub(in crate::ctl) use pen::{Ink, escaped, page};
 
 /// The room around the whole.
 const MARGIN: f64 = 16.0;

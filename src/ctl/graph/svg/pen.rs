@@ -23,7 +23,7 @@ const FONT: &str = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans 
 
 /// A colour, as a class for a dark page, and for a light page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Ink {
+pub(in crate::ctl) enum Ink {
     Ground,
     Panel,
     Card,
@@ -82,12 +82,14 @@ impl Ink {
         }
     }
 
-    fn fill(self) -> String {
+    /// Returns the attributes of what is filled with it.
+    pub(in crate::ctl) fn fill(self) -> String {
         let (class, light, _) = self.looks();
         format!("class=\"f-{class}\" fill=\"{light}\"")
     }
 
-    fn stroke(self) -> String {
+    /// Returns the attributes of a line in it.
+    pub(in crate::ctl) fn stroke(self) -> String {
         let (class, light, _) = self.looks();
         format!("class=\"s-{class}\" stroke=\"{light}\" fill=\"none\"")
     }
@@ -388,30 +390,38 @@ impl Pen {
 
     /// Returns the whole picture.
     pub(super) fn finish(self, title: &str, about: &str, (width, height): (f64, f64)) -> String {
-        let mut dark = String::new();
-        for ink in Ink::ALL {
-            let (class, _, colour) = ink.looks();
-            _ = write!(dark, ".f-{class}{{fill:{colour}}}.s-{class}{{stroke:{colour}}}");
-        }
-        format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
-             viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-labelledby=\"trc-title trc-about\" \
-             font-family=\"{FONT}\">\n\
-             <title id=\"trc-title\">{}</title>\n<desc id=\"trc-about\">{}</desc>\n\
-             <style>@media (prefers-color-scheme:dark){{{dark}}}</style>\n\
-             <rect width=\"100%\" height=\"100%\" rx=\"12\" {}/>\n{}{}{}</svg>\n",
-            escaped(&format!("The units of {title}")),
-            escaped(about),
-            Ink::Ground.fill(),
-            self.below,
-            self.arrows,
-            self.cards
-        )
+        let content = [self.below, self.arrows, self.cards].concat();
+        page(&format!("The units of {title}"), about, (width, height), &content)
     }
 }
 
+/// Returns a whole picture with this content, on a ground of its own.
+pub(in crate::ctl) fn page(
+    title: &str,
+    about: &str,
+    (width, height): (f64, f64),
+    content: &str,
+) -> String {
+    let mut dark = String::new();
+    for ink in Ink::ALL {
+        let (class, _, colour) = ink.looks();
+        _ = write!(dark, ".f-{class}{{fill:{colour}}}.s-{class}{{stroke:{colour}}}");
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" \
+         viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-labelledby=\"trc-title trc-about\" \
+         font-family=\"{FONT}\">\n\
+         <title id=\"trc-title\">{}</title>\n<desc id=\"trc-about\">{}</desc>\n\
+         <style>@media (prefers-color-scheme:dark){{{dark}}}</style>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"12\" {}/>\n{content}</svg>\n",
+        escaped(title),
+        escaped(about),
+        Ink::Ground.fill(),
+    )
+}
+
 /// Escapes a text for XML, which cannot have control characters at all.
-fn escaped(text: &str) -> String {
+pub(in crate::ctl) fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

@@ -20,6 +20,8 @@ impl Supervisor {
                 stage: self.graph.node(id).unit.stage.name().to_owned(),
                 state: state.state().to_owned(),
                 up: state.is_up(),
+                oneshot: self.graph.node(id).oneshot,
+                checked: self.graph.node(id).unit.ready.is_some(),
                 name: state.name,
                 description: state.description,
             }
@@ -43,6 +45,7 @@ impl Supervisor {
             to_ms: span.to.map(millis),
             ready_ms: span.ready.map(millis),
             why: words::turn(&self.graph, &span),
+            failed: span.ended.is_some_and(engine::Ended::failed),
         };
         let units = self.graph.ids().map(|id| {
             let (spans, missing) = self.engine.timeline(id);
