@@ -124,11 +124,6 @@ impl Timeline {
         let ready_ms = ready_ms.filter(|_| units.iter().any(|unit| unit.counts));
         Self { units, ready_ms, stop_ms: None, ended_ms: None, until_ms }
     }
-
-    /// Returns the unit with this name.
-    pub(crate) fn unit(&self, name: &str) -> Option<&Life> {
-        self.units.iter().find(|unit| unit.name == name)
-    }
 }
 
 impl Life {
@@ -187,19 +182,6 @@ impl Life {
         self.spans.iter().find(|span| states.contains(&span.state)).map(|span| span.from_ms)
     }
 
-    /// Returns when the unit was started for the first time.
-    pub(crate) fn begun(&self) -> Option<u64> {
-        self.first(&[
-            State::Starting,
-            State::Running,
-            State::Ready,
-            State::Restarting,
-            State::Stopping,
-            State::Ended,
-            State::Failed,
-        ])
-    }
-
     /// Returns when a unit in the foreground was at work: there is nothing to wait for if it has no
     /// readiness check.
     fn begun_to_run(&self) -> Option<u64> {
@@ -217,6 +199,31 @@ impl Life {
             let done = self.first(&[State::Ended]);
             if self.oneshot { done } else { self.first(&[State::Running]).or(done) }
         })
+    }
+}
+
+/// What only those need who draw and compare timelines.
+#[cfg(feature = "ctl")]
+impl Timeline {
+    /// Returns the unit with this name.
+    pub(crate) fn unit(&self, name: &str) -> Option<&Life> {
+        self.units.iter().find(|unit| unit.name == name)
+    }
+}
+
+#[cfg(feature = "ctl")]
+impl Life {
+    /// Returns when the unit was started for the first time.
+    pub(crate) fn begun(&self) -> Option<u64> {
+        self.first(&[
+            State::Starting,
+            State::Running,
+            State::Ready,
+            State::Restarting,
+            State::Stopping,
+            State::Ended,
+            State::Failed,
+        ])
     }
 
     /// Returns when the unit has met a condition for the first time.
