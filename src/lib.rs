@@ -46,7 +46,7 @@ pub mod client {
     pub use crate::ctl::test::namespace::Stage;
     pub use crate::ctl::{check, explain, live, test, verdict};
     #[cfg(feature = "ctl")]
-    pub use crate::ctl::{graph, lint, man, replay, schema, serve, timeline};
+    pub use crate::ctl::{graph, lint, man, replay, schema, serve, simulate, timeline};
 }
 
 /// The code that the benchmarks measure.

@@ -12,7 +12,22 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The rooms from top to bottom, and the rooms below that each of them uses.
 const ROOMS: [(&str, &[&str]); 18] = [
-    ("ctl", &["record", "report", "wire", "graph", "config", "text", "status"]),
+    (
+        "ctl",
+        &[
+            "simulation",
+            "record",
+            "report",
+            "wire",
+            "words",
+            "engine",
+            "graph",
+            "config",
+            "text",
+            "signal",
+            "status",
+        ],
+    ),
     (
         "run",
         &[
@@ -20,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
             "schedule", "text", "civil", "regex", "signal", "status",
         ],
     ),
-    ("simulation", &["engine", "graph", "config", "signal"]),
+    ("simulation", &["words", "engine", "graph", "config", "signal"]),
     ("report", &["journal", "config", "text", "regex"]),
     ("wire", &["config", "signal"]),
     ("record", &["words", "engine", "graph", "config"]),

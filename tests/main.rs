@@ -62,6 +62,7 @@ mod trcctl_man;
 mod trcctl_replay;
 mod trcctl_series;
 mod trcctl_serve;
+mod trcctl_simulate;
 mod trcctl_test;
 mod trcctl_timeline;
 mod trcctl_top;

@@ -5,6 +5,8 @@ mod dockerfile;
 mod elf;
 mod endings;
 pub mod explain;
+#[cfg(feature = "ctl")]
+mod fitting;
 mod found;
 #[cfg(feature = "ctl")]
 pub mod graph;
@@ -25,7 +27,11 @@ pub mod schema;
 mod scripts;
 #[cfg(feature = "ctl")]
 pub mod serve;
+#[cfg(feature = "ctl")]
+pub mod simulate;
 mod started;
+#[cfg(feature = "ctl")]
+mod story;
 pub mod test;
 #[cfg(feature = "ctl")]
 pub mod timeline;

@@ -21,7 +21,7 @@ impl World<'_> {
             Some(Process { pid, told, killed, behind, pending: None, stopped: false, ..main });
         let notice = Notice::StandIn(pid);
         self.events.push_back(Event::Notified { unit: self.id(unit), notice });
-        if let Some((after, ending)) = file.ends {
+        if let Some((after, ending)) = self.child(unit).daemon_ends.or(file.ends) {
             self.later(after, Happening::Dies(unit, pid, ending));
         }
         // The daemon says what the other process would have said.

@@ -218,9 +218,7 @@ impl World<'_> {
         } else if signal == Signal::STOP {
             main.stopped = true;
             self.events.push_back(Event::Paused { unit: self.id(unit) });
-        } else if is_for_the_foreground(signal)
-            && (main.pre || signal != self.plan.units[unit].signal())
-        {
+        } else if self.makes_light_of(unit, main, signal) {
         } else if main.executed && self.takes_for_reload(unit, signal) {
             if !main.stopped {
                 self.reloads(unit, main.pid);
@@ -314,6 +312,15 @@ impl World<'_> {
                 }
             }
         }
+    }
+
+    /// Returns whether a signal does nothing to a process: it terminates no program, or the process
+    /// handles it.
+    fn makes_light_of(&self, unit: usize, main: Process, signal: Signal) -> bool {
+        let plan = &self.plan.units[unit];
+        let stops = signal == plan.signal();
+        is_for_the_foreground(signal) && (main.pre || !stops)
+            || plan.handles.contains(&signal) && !stops
     }
 
     /// Returns whether a process reads its configuration anew on a signal.

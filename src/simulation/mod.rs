@@ -14,6 +14,7 @@
 //! - `mutant`, and for tests only `mutants`: engines that are wrong on purpose, each of which must
 //!   be found.
 //! - `lives`: simulates very many lives.
+//! - `suppose`: what trc would do with a real configuration if its units behaved in a certain way.
 //!
 //! Most of it belongs to the library, so that people can simulate, record and replay the same lives
 //! as the tests. `trc` itself uses none of it.
@@ -38,6 +39,8 @@ mod random;
 mod shrink;
 mod speak;
 mod story;
+#[cfg(feature = "ctl")]
+pub(crate) mod suppose;
 mod tries;
 mod witness;
 mod world;

@@ -156,6 +156,11 @@ pub(super) struct Unit {
     pub child: Child,
     /// The behavior of its later processes, if it differs.
     pub again: Option<Child>,
+    /// In a story, the behavior of each of its processes in turn, and that of all later ones at the
+    /// end. It is empty in generated lives.
+    pub lives: Vec<Child>,
+    /// In a story, the signals that the configuration forwards to it, which it handles.
+    pub handles: Vec<Signal>,
 }
 
 /// `pre_start`.
@@ -321,6 +326,8 @@ pub(super) struct Child {
     pub try_hangs: bool,
     /// Another notification that it sends.
     pub says: Option<(Ms, Notice)>,
+    /// In a story, when its daemon exits, counted from its own exit, and how.
+    pub daemon_ends: Option<(Ms, Ending)>,
 }
 
 /// The outcome of a start.
@@ -410,6 +417,8 @@ impl Unit {
             schedule: None,
             test: (stage == Stage::Test).then(Test::plain),
             again: None,
+            lives: Vec::new(),
+            handles: Vec::new(),
             child: Child::plain(stage),
         }
     }
@@ -474,6 +483,7 @@ impl Child {
             try_takes: 0,
             try_hangs: false,
             says: None,
+            daemon_ends: None,
         }
     }
 }

@@ -123,9 +123,14 @@ pub(super) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(super) fn new(plan: &'a Plan, built: Rc<Built>) -> Self {
+        Self::with(plan, built, Random::new(plan.luck))
+    }
+
+    /// Creates a world whose races are decided by this.
+    pub(super) fn with(plan: &'a Plan, built: Rc<Built>, luck: Random) -> Self {
         let mut world = Self {
             plan,
-            luck: Random::new(plan.luck),
+            luck,
             now: Tick::ZERO,
             events: VecDeque::new(),
             happenings: Vec::new(),
@@ -208,7 +213,7 @@ impl<'a> World<'a> {
             let Some((place, _)) = due else { break };
             let (_, _, what) = self.happenings.swap_remove(place);
             self.come_to_pass(what);
-            if self.coin() {
+            if self.luck.is_plain() || self.coin() {
                 break;
             }
         }
@@ -216,9 +221,11 @@ impl<'a> World<'a> {
 
     /// Returns the behavior of a unit's current process.
     pub(super) fn child(&self, unit: usize) -> &'a Child {
-        let plan = &self.plan.units[unit];
-        let again = plan.again.as_ref().filter(|_| self.slots[unit].runs > 1);
-        again.unwrap_or(&plan.child)
+        let (plan, runs) = (&self.plan.units[unit], self.slots[unit].runs);
+        let turn = usize::try_from(runs.saturating_sub(1)).unwrap_or(usize::MAX);
+        let told = plan.lives.get(turn).or(plan.lives.last());
+        let again = plan.again.as_ref().filter(|_| runs > 1);
+        told.or(again).unwrap_or(&plan.child)
     }
 
     pub(super) fn id(&self, unit: usize) -> UnitId {
@@ -423,7 +430,8 @@ impl<'a> World<'a> {
             Some(PreRuns::NotStarted(..) | PreRuns::Hangs) => None,
             None => child.end.map(|(_, ending)| ending),
         };
-        let holds = self.plan.terminal || own == Some(ending);
+        // In a story, it is not.
+        let holds = self.plan.terminal || own == Some(ending) && !self.luck.is_plain();
         let terminal = by_key && plan.in_turn() && holds;
         let left = self.slots[unit].left.filter(|left| left.of == pid);
         if let Some(after) = left.and_then(|left| left.stray.follows) {

@@ -610,6 +610,18 @@ impl Running {
         self
     }
 
+    /// Sends a signal, unless trc has exited.
+    pub(crate) fn signal_if_there(&self, number: i32) {
+        let state = self.shared.lock();
+        let pid = match self.mode {
+            Mode::Subreaper => Some(self.child),
+            Mode::Pid1 => children_of(self.child).first().copied(),
+        };
+        if let Some(pid) = pid.filter(|_| state.ended.is_none()) {
+            kill(pid, number);
+        }
+    }
+
     pub(crate) fn ended(&self) -> bool {
         self.shared.lock().ended.is_some()
     }

@@ -11,6 +11,7 @@ mod man;
 mod replay;
 mod schema;
 mod serve;
+mod simulate;
 mod test;
 mod timeline;
 mod verdict;
@@ -51,9 +52,10 @@ fn run() -> Result<u8, clap::Error> {
     let matches = program.try_get_matches_from_mut(std::env::args_os()).map_err(habit)?;
     match matches.subcommand() {
         Some(("check", arguments)) => check::run(arguments),
+        Some(("lint", arguments)) => lint::run(arguments),
         Some(("explain", arguments)) => explain::run(arguments),
         Some(("graph", arguments)) => graph::run(arguments),
-        Some(("lint", arguments)) => lint::run(arguments),
+        Some(("simulate", arguments)) => simulate::run(arguments),
         Some(("replay", arguments)) => replay::run(arguments),
         Some(("test", arguments)) => test::run(arguments),
         Some(("timeline", arguments)) => Ok(timeline::run(arguments)),
@@ -106,6 +108,8 @@ fn program() -> Command {
                trcctl check      Report every error in trc.toml and trc.d/\n  \
                trcctl explain    Show where each value comes from\n  \
                trcctl graph      Show what waits for what\n  \
+               trcctl simulate   Show what trc would do, in virtual time
+  \
                trcctl test       Run all tests that these files declare\n  \
                trcctl test web   Run one test\n  \
                trcctl status     Show what runs, inside a container\n  \
@@ -119,9 +123,10 @@ fn program() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(check::command())
+        .subcommand(lint::command())
         .subcommand(explain::command())
         .subcommand(graph::command())
-        .subcommand(lint::command())
+        .subcommand(simulate::command())
         .subcommand(replay::command())
         .subcommand(test::command())
         .subcommand(timeline::command())

@@ -5,7 +5,6 @@
 //! it for other programs. All of these are pure.
 
 mod dot;
-mod fitting;
 mod json;
 mod layout;
 mod mermaid;
@@ -15,10 +14,11 @@ mod svg;
 mod tests;
 mod tree;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 
 use super::check;
+use super::fitting::width;
 use super::here::here;
 use super::live::Color;
 use crate::config::{CommandLine, Environment, load};
@@ -26,7 +26,6 @@ use crate::graph::Graph;
 use crate::status;
 use picture::Picture;
 
-pub(super) use fitting::{cells_of, cut};
 pub(super) use svg::{Ink, escaped, page};
 
 /// The format of the graph.
@@ -88,14 +87,4 @@ fn title(work_dir: &Path) -> String {
     let whole = work_dir.canonicalize();
     let name = whole.as_ref().ok().and_then(|path| path.file_name());
     name.map_or_else(|| "trc".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-/// Returns the number of columns of the terminal, if standard output is one.
-pub(super) fn width() -> Option<usize> {
-    let stdout = std::io::stdout();
-    if !stdout.is_terminal() {
-        return None;
-    }
-    let columns = rustix::termios::tcgetwinsize(&stdout).ok()?.ws_col;
-    (columns > 0).then_some(usize::from(columns))
 }

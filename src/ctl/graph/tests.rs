@@ -3,8 +3,9 @@
 use tempfile::TempDir;
 
 use super::picture::Picture;
-use super::{dot, fitting, json, mermaid, svg, tree};
+use super::{dot, json, mermaid, svg, tree};
 use crate::config::{CommandLine, load};
+use crate::ctl::fitting;
 use crate::ctl::live::Color;
 use crate::graph::Graph;
 

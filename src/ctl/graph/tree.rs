@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::fitting::{cells_of, cut, end, wrap};
 use super::layout::ranks;
 use super::picture::{Kind, Picture};
 use crate::config::Stage;
+use crate::ctl::fitting::{cells_of, cut, end, wrap};
 use crate::ctl::live::{Color, Look};
 
 /// The least width of the last column on a terminal. Other columns make room for it.

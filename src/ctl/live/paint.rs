@@ -50,7 +50,7 @@ impl Look {
     }
 
     /// Returns the look of a level of the log.
-    pub(super) fn of_level(level: &str) -> Self {
+    pub(in crate::ctl) fn of_level(level: &str) -> Self {
         match level {
             "error" => Self::Bad,
             "warn" => Self::Pending,

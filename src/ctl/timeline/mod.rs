@@ -17,7 +17,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::graph::width;
+use super::fitting::width;
 use super::live::{Color, complain, failed, say};
 use crate::report::timeline::Timeline;
 use crate::status;

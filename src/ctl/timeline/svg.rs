@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::super::graph::{Ink, cells_of, cut, escaped, page};
+use super::super::fitting::{cells_of, cut};
+use super::super::graph::{Ink, escaped, page};
 use super::path::{self, Step};
 use super::scale::{Window, not_drawn, time, windows};
 use super::text::{summary, told, up_after};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::super::graph::{cells_of, cut};
+use super::super::fitting::{cells_of, cut};
 use super::super::live::{Color, Look};
 use super::path::{self, Step};
 use super::scale::{self, Window, not_drawn, time, windows};

@@ -515,6 +515,7 @@ fn child(random: &mut Random, stage: Stage) -> Child {
         try_takes: random.pick(&[0, 0, 1, 50, 1000]),
         try_hangs: random.chance(30),
         says: random.maybe(25, |random| (random.pick(&TIMES), notice(random))),
+        daemon_ends: None,
     }
 }
 

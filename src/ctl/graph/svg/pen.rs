@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::super::fitting::{cells_of, cut};
 use super::super::picture::{Arrow, Kind, Picture};
 use crate::config::Stage;
+use crate::ctl::fitting::{cells_of, cut};
 
 /// The height of a unit.
 pub(super) const HEIGHT: f64 = 42.0;

@@ -1,8 +1,19 @@
 //! Texts that fit into the columns of a terminal, or into a card of the picture.
 
+use std::io::IsTerminal;
 use std::iter::once;
 
 use ratatui::text::Span;
+
+/// Returns the number of columns of the terminal, if standard output is one.
+pub(in crate::ctl) fn width() -> Option<usize> {
+    let stdout = std::io::stdout();
+    if !stdout.is_terminal() {
+        return None;
+    }
+    let columns = rustix::termios::tcgetwinsize(&stdout).ok()?.ws_col;
+    (columns > 0).then_some(usize::from(columns))
+}
 
 /// Returns the number of columns that a text takes on a terminal.
 pub(in crate::ctl) fn cells_of(text: &str) -> usize {
@@ -10,7 +21,7 @@ pub(in crate::ctl) fn cells_of(text: &str) -> usize {
 }
 
 /// Returns the end of the lines that lead to a unit, if they take more room than this.
-pub(super) fn end(guide: &str, width: usize) -> String {
+pub(in crate::ctl) fn end(guide: &str, width: usize) -> String {
     let length = guide.chars().count();
     if length <= width {
         return guide.to_owned();
@@ -40,7 +51,7 @@ fn shortened(text: &str, width: usize) -> String {
 }
 
 /// Returns a text as lines of at most this width, broken between words. It has one line at least.
-pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+pub(in crate::ctl) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else { return vec![text.to_owned()] };
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
