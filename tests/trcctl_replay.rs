@@ -47,9 +47,9 @@ fn a_replay_prints_every_line_of_the_run_and_decides_the_same_again() {
     let outcome = recorded(FAILS).run();
     let text = same(outcome.status(1));
     for line in [
-        "error async.db         giving up on async.db: 2 restarts in 60 s (restart.max)\n",
-        "info  async.web        Launching on the background: web: cat ${W}/never\n",
-        "error trc              async.db failed with status 1\n",
+        "error async.db   giving up on async.db: 2 restarts in 60 s (restart.max)\n",
+        "info  async.web  Launching on the background: web: cat ${W}/never\n",
+        "error trc        async.db failed with status 1\n",
         "the run exited with 1 after ",
         "the engine decides the same again\n",
     ] {
@@ -171,6 +171,67 @@ fn a_replay_that_decides_something_else_shows_where() {
     {
         assert!(text.contains(part), "{part}\n{text}");
     }
+}
+
+/// Asks what would have come with other values. Returns the exit status, and what it prints.
+fn ask_with(record: &Path, values: &[&str]) -> (Option<i32>, String) {
+    let with = values.iter().flat_map(|value| ["--with", value]);
+    let Output { status, stdout, stderr } =
+        Command::new(TRCCTL).arg("replay").arg(record).args(with).output().unwrap();
+    (status.code(), [String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)].concat())
+}
+
+/// The messages of a story, without numbers, which are those of processes and times.
+fn messages(story: &str) -> Vec<String> {
+    let number = regex::Regex::new(r"\d+(\.\d+)?").unwrap();
+    let lines = story.lines().take_while(|line| !line.is_empty());
+    lines.map(|line| number.replace_all(&line[9..], "N").into_owned()).collect()
+}
+
+#[test]
+fn with_other_values_units_behave_as_they_did() {
+    let outcome = recorded(FAILS).run();
+    let record = outcome.path("record");
+    let (status, same) = ask_with(&record, &["wait=any"]);
+    assert_eq!(status, Some(0), "{same}");
+    assert_eq!(messages(&same), messages(&String::from_utf8(ask(&record).stdout).unwrap()));
+
+    let (status, more) = ask_with(&record, &["async.db.restart.max=4"]);
+    assert_eq!(status, Some(0), "{more}");
+    for part in [
+        "giving up on async.db: 4 restarts in 60 s (restart.max)\n",
+        "\ntrc exits with 1 after ",
+        "\nRecorded: the run exited with 1 after ",
+    ] {
+        assert!(more.contains(part), "{part}\n{more}");
+    }
+    let (_, ignored) = ask_with(&record, &["wait=all", "async.db.on_failure=ignore"]);
+    assert!(ignored.contains("\nthe run goes on: nothing more happens after "), "{ignored}");
+}
+
+#[test]
+fn a_stop_from_outside_comes_again_at_its_time() {
+    let toml =
+        format!("[async.x]\nstop.timeout = '100ms'\nscript = \"\"\"trap '' TERM; {NEVER}\"\"\"\n");
+    let outcome = recorded(&toml).signalled("ready", TERM);
+    let record = outcome.path("record");
+    let (_, text) = ask_with(&record, &["async.x.stop.timeout=3s"]);
+    assert!(text.contains("stopping async.x: SIGTERM, then SIGKILL after 3 s"), "{text}");
+    assert!(
+        text.contains("killing the child process <pid=101>: async.x did not exit in time"),
+        "{text}"
+    );
+    let (_, text) = ask_with(&record, &["async.x.stop.signal=KILL"]);
+    assert!(!text.contains("did not exit in time"), "{text}");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_said_with_its_key() {
+    let outcome = recorded(FAILS).run();
+    let (status, text) = ask_with(&outcome.path("record"), &["async.db.restart.mx=4"]);
+    assert_eq!(status, Some(64), "{text}");
+    let why = "--with does not fit the recorded run\nerror: unknown key `mx` in `[async.db]`\n  --> --with async.db.restart.mx=4";
+    assert!(text.contains(why), "{text}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::fitting::{cells_of, wrap};
 use super::live::{Color, Look};
 use crate::graph::Graph;
+use crate::record::replay::Told;
 use crate::text::harmless;
 use crate::words::Line;
 
@@ -29,7 +30,7 @@ pub(super) struct Moment {
     /// The full name of the unit that the line is about.
     unit: Option<String>,
     /// The kind of event, as in trc's log.
-    event: &'static str,
+    event: String,
     /// The exit status, if something has exited.
     exitcode: Option<u8>,
     message: String,
@@ -39,17 +40,28 @@ impl Moment {
     pub(super) fn new(at: Duration, line: &Line, graph: &Graph) -> Self {
         Self {
             at: to_the_millisecond(at),
-            level: match line.level {
-                Level::Error => "error",
-                Level::Warn => "warn",
-                Level::Info => "info",
-                Level::Debug | Level::Trace => "debug",
-            },
+            level: word(line.level),
             unit: line.unit.map(|id| graph.node(id).unit.id()),
-            event: line.event.word(),
+            event: line.event.word().to_owned(),
             exitcode: line.status,
             message: line.message.clone(),
         }
+    }
+}
+
+impl From<Told> for Moment {
+    fn from(line: Told) -> Self {
+        let Told { at, level, event, status: exitcode, unit, message } = line;
+        Self { at: to_the_millisecond(at), level: word(level), unit, event, exitcode, message }
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug | Level::Trace => "debug",
     }
 }
 
@@ -113,7 +125,7 @@ mod tests {
             at: to_the_millisecond(Duration::from_millis(ms)),
             level: if level == Level::Warn { "warn" } else { "info" },
             unit: (level == Level::Warn).then(|| "async.db".to_owned()),
-            event: "log",
+            event: "log".to_owned(),
             exitcode: None,
             message: message.to_owned(),
         }

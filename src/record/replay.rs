@@ -10,7 +10,7 @@ use super::{Entry, Head, Offered, VERSION};
 use crate::config::Diagnostic;
 use crate::engine::{Action, Engine, Event, Fact, Tick};
 use crate::graph::{Graph, UnitId};
-use crate::words::{self, Line};
+use crate::words::{self, EventName, Line};
 
 /// A line of the log, as far as a replay knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,10 +19,23 @@ pub(crate) struct Told {
     pub at: Tick,
     /// The log level.
     pub level: log::Level,
+    /// The kind of event, as in JSON lines of the log.
+    pub event: String,
+    /// The exit status, if something has exited.
+    pub status: Option<u8>,
     /// The unit that the line is about.
     pub unit: Option<String>,
     /// The message.
     pub message: String,
+}
+
+/// Whoever follows a replay.
+pub(crate) trait Audience {
+    /// trc has written a line.
+    fn told(&mut self, line: Told);
+
+    /// The engine has decided what follows from an event.
+    fn decided(&mut self, _at: Tick, _event: &Event, _then: &[Action], _graph: &Graph) {}
 }
 
 /// The reason why a record cannot be replayed.
@@ -107,7 +120,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Vec<(usize, Entry)>, Unplayable> {
 pub(crate) fn replay(
     path: &Path,
     entries: &[(usize, Entry)],
-    told: &mut dyn FnMut(Told),
+    audience: &mut dyn Audience,
 ) -> Result<Replayed, Unplayable> {
     let Some(((_, Entry::Head(head)), entries)) = entries.split_first() else {
         return Err(Unplayable::NoRecord);
@@ -127,7 +140,7 @@ pub(crate) fn replay(
         at: Duration::ZERO,
         events: 0,
         differs: None,
-        told,
+        audience,
         head,
     };
     let (mut tail, mut status) = (Tail::Open, None);
@@ -150,7 +163,8 @@ pub(crate) fn replay(
                 let level = said.level.parse().unwrap_or(log::Level::Info);
                 let unit = said.unit.filter(|id| player.knows(*id));
                 let unit = unit.map(|id| player.graph.node(id).unit.id());
-                player.tell(level, unit, said.message.clone());
+                let (event, message) = (said.event.clone(), said.message.clone());
+                player.tell(Told { at: player.at, level, event, status: None, unit, message });
             }
             Entry::End { status: ended, why, line: last } => {
                 (tail, status) = (Tail::Ended, Some(*ended));
@@ -178,7 +192,7 @@ struct Player<'a> {
     at: Tick,
     events: usize,
     differs: Option<Difference>,
-    told: &'a mut dyn FnMut(Told),
+    audience: &'a mut dyn Audience,
 }
 
 impl Player<'_> {
@@ -207,6 +221,7 @@ impl Player<'_> {
                 self.differs = Some(Difference { line, at, event, recorded, decided });
             }
         }
+        self.audience.decided(at, event, &actions, &self.graph);
         self.decisions = (actions, 0);
         Ok(())
     }
@@ -302,18 +317,20 @@ impl Player<'_> {
         if let Some(last) = last {
             // It also has what is no decision, such as a report that could not be written.
             let line = last.replacen(recorded, &why, 1);
-            self.tell(log::Level::Error, None, line);
+            self.tell_line(Line::of_run(log::Level::Error, EventName::Reason, line));
         }
     }
 
     fn tell_line(&mut self, line: Line) {
         let unit = line.unit.map(|id| self.graph.node(id).unit.id());
-        self.tell(line.level, unit, line.message);
+        let Line { level, event, status, message, .. } = line;
+        let event = event.word().to_owned();
+        self.tell(Told { at: self.at, level, event, status, unit, message });
     }
 
-    fn tell(&mut self, level: log::Level, unit: Option<String>, message: String) {
-        if level <= self.level {
-            (self.told)(Told { at: self.at, level, unit, message });
+    fn tell(&mut self, line: Told) {
+        if line.level <= self.level {
+            self.audience.told(line);
         }
     }
 }

@@ -56,7 +56,8 @@ impl Recorded {
 /// Returns what `trcctl` says, if it does not decide the same.
 pub(crate) fn replay(path: &Path) -> Result<Value, String> {
     let trcctl = OsString::from(env!("CARGO_BIN_EXE_trcctl"));
-    let replay = Command::new(trcctl).arg("replay").arg(path).arg("--json").output().unwrap();
+    let replay =
+        Command::new(trcctl).arg("replay").arg(path).args(["--format", "json"]).output().unwrap();
     if !replay.status.success() {
         let (out, err) = (replay.stdout, replay.stderr);
         let said = [String::from_utf8_lossy(&out), String::from_utf8_lossy(&err)].concat();

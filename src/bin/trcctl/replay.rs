@@ -1,12 +1,14 @@
 //! The command line of `trcctl replay`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::client::replay;
+use trc::client::replay::{self, Options};
 
-use crate::TEMPLATE;
+use crate::{TEMPLATE, color};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -21,9 +23,10 @@ pub(crate) fn command() -> Command {
         .after_help(
             "Examples:\n  \
                docker run -e TRC_RECORD=/rec/run.trc -v \"$PWD\":/rec IMAGE   Record a run\n  \
-               trcctl replay run.trc                                      Replay it\n\n\
+               trcctl replay run.trc                                      Replay it\n  \
+               trcctl replay run.trc --with async.db.restart.max=5        Show what would have come instead\n\n\
              Exit status:\n  \
-               0   the engine decides the same again\n  \
+               0   the engine decides the same again, or --with was given\n  \
                1   it decides something else; the output shows the first difference\n  \
                64  the command line is wrong, or FILE is not a record",
         )
@@ -35,16 +38,31 @@ pub(crate) fn command() -> Command {
                 .required(true),
         )
         .arg(
-            Arg::new("json")
-                .long("json")
-                .help("Print JSON, for programs")
-                .action(ArgAction::SetTrue),
+            Arg::new("with")
+                .long("with")
+                .value_name("KEY=VALUE")
+                .help("Give a key another value, and show what would have come if all units had behaved as they did")
+                .value_parser(value_parser!(OsString))
+                .action(ArgAction::Append),
         )
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("text|json")
+                .help("How to print it [default: text]")
+                .hide_possible_values(true)
+                .value_parser(PossibleValuesParser::new(["text", "json"])),
+        )
+        .arg(color::argument())
 }
 
 /// Runs the command. Returns the exit status.
 pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
     let file = arguments.get_one::<PathBuf>("file").expect("clap demands it");
-    replay::run(file, arguments.get_flag("json"))
-        .map_err(|why| command().error(ErrorKind::ValueValidation, why))
+    let options = Options {
+        with: arguments.get_many("with").into_iter().flatten().cloned().collect(),
+        json: arguments.get_one::<String>("format").is_some_and(|word| word == "json"),
+        color: color::asked(arguments),
+    };
+    replay::run(file, &options).map_err(|why| command().error(ErrorKind::ValueValidation, why))
 }

@@ -145,7 +145,7 @@ fn loaded(line: &CommandLine, environment: &Environment) -> Option<Loaded> {
 }
 
 /// Returns the end of a story, for people.
-fn last(graph: &Graph, end: &End, color: Color) -> String {
+pub(super) fn last(graph: &Graph, end: &End, color: Color) -> String {
     let at = seconds(end.at);
     let (look, sentence) = match (end.status, &end.reason) {
         (Some(0), None) => (Look::Good, format!("trc exits with 0 after {at}")),
@@ -182,7 +182,8 @@ fn last(graph: &Graph, end: &End, color: Color) -> String {
     text
 }
 
-fn json(lines: &[Moment], end: &End) -> String {
+/// Returns a story and its end as JSON.
+pub(super) fn json(lines: &[Moment], end: &End) -> String {
     let unit = |fate: &Fate| JsonUnit {
         name: fate.last.name.clone(),
         state: fate.last.phase.word(),
