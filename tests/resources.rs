@@ -149,7 +149,7 @@ fn a_page_can_draw_the_graph() {
     let web = &graph["units"][names.iter().position(|name| *name == "async.web").unwrap()];
     let expected = json!({
         "name": "async.web", "stage": "async", "description": "the \"web\"", "state": "ready",
-        "up": true,
+        "up": true, "checked": true,
     });
     assert_eq!(*web, expected);
     let edge = json!({

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::{MODES, Trc};
+use crate::common::{MODES, TERM, Trc};
 use crate::control::Asked;
 
 const TRCCTL: &str = env!("CARGO_BIN_EXE_trcctl");
@@ -95,6 +95,26 @@ fn the_report_of_a_test_run_has_the_whole_run_with_its_stop() {
     let (_, again, _) = trcctl(&dir, &["own.json"]);
     assert_eq!(again, text);
     running.finish().status(0);
+}
+
+#[test]
+fn a_record_of_a_run_has_its_timeline() {
+    let trc = Trc::toml(&format!("wait = 'forever'\n{STACK}"));
+    let path = trc.path("run.record");
+    let running = trc.env("TRC_RECORD", &path).spawn();
+    running.wait_for("async.web is ready");
+    running.signal(TERM);
+    running.wait_for_end();
+    let dir = path.parent().unwrap().to_owned();
+    let (status, text, err) = trcctl(&dir, &["run.record"]);
+    assert_eq!((status, err.as_str()), (0, ""));
+    assert!(text.starts_with("The run was ready after "), "{text}");
+    assert!(text.lines().next().unwrap().contains(", and stopped within "), "{text}");
+    assert!(text.contains("async.web, until it was ready"), "{text}");
+    let (status, text, _) =
+        trcctl(&dir, &["diff", "run.record", "run.record", "--fail-over", "0%"]);
+    assert_eq!(status, 0, "{text}");
+    running.finish().status(143);
 }
 
 fn written(dir: &Path, name: &str, ready: u64, stop: u64) {

@@ -16,7 +16,9 @@ pub(crate) mod replay;
 mod settings;
 #[cfg(all(test, feature = "ctl"))]
 pub(crate) mod tests;
+mod timeline;
 mod unit;
 
 pub(crate) use entry::{Entry, Head, Offered, Said, Step, VERSION};
 pub(crate) use settings::Settings;
+pub(crate) use timeline::timeline;

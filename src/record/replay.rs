@@ -10,6 +10,7 @@ use super::{Entry, Head, Offered, VERSION};
 use crate::config::Diagnostic;
 use crate::engine::{Action, Engine, Event, Fact, Tick};
 use crate::graph::{Graph, UnitId};
+use crate::report::timeline::Timeline;
 use crate::words::{self, EventName, Line};
 
 /// A line of the log, as far as a replay knows it.
@@ -36,6 +37,11 @@ pub(crate) trait Audience {
 
     /// The engine has decided what follows from an event.
     fn decided(&mut self, _at: Tick, _event: &Event, _then: &[Action], _graph: &Graph) {}
+}
+
+/// Nobody.
+impl Audience for () {
+    fn told(&mut self, _: Told) {}
 }
 
 /// The reason why a record cannot be replayed.
@@ -95,6 +101,8 @@ pub(crate) struct Replayed {
     pub tail: Tail,
     /// The exit status of the run, if it has ended.
     pub status: Option<u8>,
+    /// The states of the units over time.
+    pub timeline: Timeline,
 }
 
 /// Reads the lines of a record, with their numbers. A last line without its end does not count.
@@ -174,8 +182,10 @@ pub(crate) fn replay(
         }
     }
     player.tell_decisions(usize::MAX, &[]);
+    let timeline = super::timeline(&player.engine, player.at, tail == Tail::Ended);
     let Player { head, differs, events, at: until, .. } = player;
-    Ok(Replayed { by: head.trc.clone(), pid: head.pid, differs, events, until, tail, status })
+    let (by, pid) = (head.trc.clone(), head.pid);
+    Ok(Replayed { by, pid, differs, events, until, tail, status, timeline })
 }
 
 struct Player<'a> {

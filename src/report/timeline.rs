@@ -135,7 +135,8 @@ impl Life {
     ) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
         let mut add = |state, from_ms, to_ms: Option<u64>| {
-            if to_ms.is_some_and(|to| to <= from_ms) {
+            // A unit that is stopped as soon as it is ready was ready.
+            if to_ms.is_some_and(|to| to <= from_ms) && state != State::Ready {
                 return;
             }
             match spans.last_mut() {
@@ -151,7 +152,7 @@ impl Life {
                     let ready = ready_ms.unwrap_or(u64::MAX);
                     let to = to_ms.unwrap_or(u64::MAX);
                     add(State::Starting, from_ms, [to_ms, ready_ms].into_iter().flatten().min());
-                    if ready < to {
+                    if ready <= to && ready_ms.is_some() {
                         add(State::Ready, ready, to_ms);
                     }
                     again = false;
@@ -277,6 +278,9 @@ mod tests {
         assert_eq!(spans, right);
         let never = shown(&Life::spans([phase("running", 7, Some(90))], true));
         assert_eq!(never, [(State::Starting, 7, Some(90))]);
+        let short = Phase { ready_ms: Some(90), ..phase("running", 7, Some(90)) };
+        let short = shown(&Life::spans([short], true));
+        assert_eq!(short, [(State::Starting, 7, Some(90)), (State::Ready, 90, Some(90))]);
         let open = shown(&Life::spans([phase("running", 7, None)], true));
         assert_eq!(open, [(State::Starting, 7, None)]);
         let ready = Phase { ready_ms: Some(20), ..phase("running", 7, None) };

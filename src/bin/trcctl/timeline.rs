@@ -21,7 +21,8 @@ pub(crate) fn command() -> Command {
             "`trcctl timeline` draws when each unit waited, started, was up, restarted and stopped, and finds\n\
              the critical paths: the units that the run waited for until it was ready, and until it had\n\
              stopped. Without FILE, it asks the trc that runs. FILE is the JSON report of a test run\n\
-             (`trc --report json=FILE`, `trcctl test --report json=FILE`), or the JSON of this command.",
+             (`trc --report json=FILE`, `trcctl test --report json=FILE`), the record of a run\n\
+             (`TRC_RECORD=FILE`), or the JSON of this command.",
         )
         .override_usage(
             "trcctl timeline [OPTIONS] [FILE]\n       \

@@ -117,7 +117,7 @@ fn with(
 }
 
 /// Returns why a record cannot be replayed, to follow the name of the file.
-fn unplayable(why: &Unplayable) -> String {
+pub(super) fn unplayable(why: &Unplayable) -> String {
     match why {
         Unplayable::NoRecord => {
             "it is not a record of a run, which trc writes with TRC_RECORD=FILE".to_owned()

@@ -1,5 +1,5 @@
-//! Where timelines come from: a running trc, the JSON report of a test run, or the JSON of `trcctl
-//! timeline` itself.
+//! Where timelines come from: a running trc, the JSON report of a test run, a record of a run, or the
+//! JSON of `trcctl timeline` itself.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,6 +7,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::live::{NoAnswer, Trc};
+use crate::record::Entry;
+use crate::record::replay::{read, replay};
 use crate::report::timeline::{Life, Need, Phase, Timeline};
 use crate::wire::{self, Ask, Drawing};
 
@@ -63,15 +65,18 @@ fn of_answers(graph: &Drawing, timeline: &wire::Timeline) -> Timeline {
 /// Returns why there is no timeline.
 pub(super) fn file(path: &Path) -> Result<Timeline, String> {
     let shown = path.display();
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).map(|_| ())
+    let mut text = Vec::new();
+    let got = if path == Path::new("-") {
+        std::io::stdin().read_to_end(&mut text).map(|_| ())
     } else {
-        std::fs::read_to_string(path).map(|read| text = read)
+        std::fs::read(path).map(|read| text = read)
     };
-    read.map_err(|why| format!("cannot read {shown}: {}", crate::config::reason(&why)))?;
+    got.map_err(|why| format!("cannot read {shown}: {}", crate::config::reason(&why)))?;
+    if let Some(timeline) = of_record(path, &text) {
+        return timeline.map_err(|why| format!("cannot replay {shown}: {why}"));
+    }
     let value: Value =
-        serde_json::from_str(&text).map_err(|why| format!("{shown} is not JSON: {why}"))?;
+        serde_json::from_slice(&text).map_err(|why| format!("{shown} is not JSON: {why}"))?;
     let inner = match &value {
         Value::Object(fields) if fields.contains_key("points") => {
             fields.get("timeline").cloned().ok_or_else(|| {
@@ -83,11 +88,33 @@ pub(super) fn file(path: &Path) -> Result<Timeline, String> {
         Value::Object(fields) if fields.contains_key("units") => value,
         _ => {
             return Err(format!(
-                "{shown} is neither the JSON report of a test run nor the JSON of `trcctl timeline`"
+                "{shown} is neither the JSON report of a test run, nor a record of a run, nor the JSON of `trcctl \
+                 timeline`"
             ));
         }
     };
     serde_json::from_value(inner).map_err(|why| format!("{shown} has no valid timeline: {why}"))
+}
+
+/// Returns the timeline of a record, if the text is one: the run is decided again.
+fn of_record(path: &Path, text: &[u8]) -> Option<Result<Timeline, String>> {
+    let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let first: Entry = serde_json::from_slice(first).ok()?;
+    let of_head = || {
+        let unplayable = |why| super::super::replay::unplayable(&why);
+        let entries = read(text).map_err(unplayable)?;
+        let replayed = replay(path, &entries, &mut ()).map_err(unplayable)?;
+        match replayed.differs {
+            None => Ok(replayed.timeline),
+            Some(difference) => Err(format!(
+                "trcctl decides the run otherwise after {:.3} s than trc {}, which has written the record; \
+                 use the trcctl of that version",
+                difference.at.as_secs_f64(),
+                replayed.by
+            )),
+        }
+    };
+    matches!(first, Entry::Head(_)).then(of_head)
 }
 
 #[cfg(test)]

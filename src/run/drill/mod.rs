@@ -15,7 +15,6 @@ mod look;
 mod points;
 mod report;
 mod say;
-mod timeline;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

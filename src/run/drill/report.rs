@@ -7,6 +7,7 @@ use super::{Drill, Run, flaws};
 use crate::config::{ReportKind, Stage};
 use crate::engine::{Cause, Finding, Late, Stopped, TestEnd};
 use crate::graph::{UnitId, points};
+use crate::record::timeline;
 use crate::report::{self, CheckPoint, Kind, Outcome, Point, Suite};
 use crate::run::os::clock::now;
 use crate::run::stream::flush_deadline;
@@ -117,14 +118,15 @@ impl Drill {
             self.point(run, plain(points::WARNINGS.to_owned(), why));
         }
         let told = self.say_until(run, flush_deadline(), Self::say_points);
+        let took = now().saturating_duration_since(self.began);
         let mut suite = Suite {
             name: SUITE.to_owned(),
             host: nix::unistd::gethostname()
                 .map_or_else(|_| "trc".to_owned(), |name| name.to_string_lossy().into_owned()),
             began: report::moment(self.wall),
-            took: now().saturating_duration_since(self.began),
+            took,
             untested: self.untested(),
-            timeline: Some(self.timeline(run.engine())),
+            timeline: Some(timeline(run.engine(), took, true)),
             ..Suite::of(std::mem::take(&mut self.points))
         };
         let reason = (status != 0).then(|| match warnings.first().filter(|_| graph.strict) {
