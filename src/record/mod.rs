@@ -12,6 +12,8 @@
 
 mod entry;
 #[cfg(feature = "ctl")]
+mod rebuild;
+#[cfg(feature = "ctl")]
 pub(crate) mod replay;
 mod settings;
 #[cfg(all(test, feature = "ctl"))]

@@ -1,8 +1,6 @@
 //! The configuration of a recorded run, as far as the engine and its sentences depend on it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
@@ -88,8 +86,8 @@ impl Settings {
     #[cfg(feature = "ctl")]
     pub(crate) fn graph(
         &self,
-        path: &Path,
-        with: &[OsString],
+        path: &std::path::Path,
+        with: &[std::ffi::OsString],
     ) -> Result<Graph, Vec<crate::config::Diagnostic>> {
         use crate::config::{CommandLine, Origin, Placed, load_tables};
 
@@ -117,6 +115,7 @@ impl Settings {
     }
 
     /// Returns the log level of the run.
+    #[cfg(feature = "ctl")]
     #[must_use]
     pub(crate) fn level(&self) -> log::LevelFilter {
         let level = self.keys["log"]["level"].as_str();

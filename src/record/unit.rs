@@ -6,10 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-use crate::config::privilege::Resource;
 use crate::config::{
-    After, Command, Condition, Fault, FaultKind, Form, Health, Identity, Limit, OnFailure, Origin,
-    Placed, Probe, Ready, ReloadBy, Restart, Stop, Template, Test, Tty, Unit,
+    After, Command, Condition, Fault, FaultKind, Form, Health, Identity, OnFailure, Placed, Probe,
+    Ready, ReloadBy, Restart, Stop, Template, Test, Tty, Unit,
 };
 
 /// A unit, and what no key of the configuration can hold.
@@ -18,31 +17,31 @@ pub(super) struct Recorded {
     /// The full name.
     pub id: String,
     /// The form of its declaration.
-    form: Form,
+    pub(super) form: Form,
     /// The place of its declaration.
-    origin: String,
+    pub(super) origin: String,
     /// The place of its command.
-    command_at: String,
+    pub(super) command_at: String,
     /// Its command.
-    runs: Runs,
+    pub(super) runs: Runs,
     /// The words of its `pre_start`, its `post_stop` and its `reload.exec`.
-    others: [Option<Vec<String>>; 3],
+    pub(super) others: [Option<Vec<String>>; 3],
     /// The settings that errors of its start name.
-    named: Named,
+    pub(super) named: Named,
     /// The units that it waits for, in the order in which they were written.
-    after: Vec<(String, Option<Condition>)>,
+    pub(super) after: Vec<(String, Option<Condition>)>,
     /// The units that wait for it.
-    before: Vec<(String, Option<Condition>)>,
+    pub(super) before: Vec<(String, Option<Condition>)>,
     /// If it is a test: why there is nothing to test.
-    absent: Option<String>,
+    pub(super) absent: Option<String>,
     /// Its keys.
-    keys: Json,
+    pub(super) keys: Json,
 }
 
 /// The command of a unit, as it is configured.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Runs {
+pub(super) enum Runs {
     Exec(Vec<String>),
     Script(String),
     File(String),
@@ -53,24 +52,24 @@ enum Runs {
 /// The settings that errors of a start name, each with its value and its place.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Named {
+pub(super) struct Named {
     #[serde(skip_serializing_if = "Option::is_none")]
-    tty: Option<(String, String)>,
+    pub(super) tty: Option<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    nice: Option<(i32, String)>,
+    pub(super) nice: Option<(i32, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    oom_score_adj: Option<(i32, String)>,
+    pub(super) oom_score_adj: Option<(i32, String)>,
     /// The user, or else the group, or else the first of the groups.
     #[serde(skip_serializing_if = "Option::is_none")]
-    who: Option<(String, String)>,
+    pub(super) who: Option<(String, String)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    cwd: Option<(String, String)>,
+    pub(super) cwd: Option<(String, String)>,
     /// The place of the first limit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    limits: Option<String>,
+    pub(super) limits: Option<String>,
     /// The place of the first capability.
     #[serde(skip_serializing_if = "Option::is_none")]
-    capabilities: Option<String>,
+    pub(super) capabilities: Option<String>,
 }
 
 impl Named {
@@ -94,26 +93,10 @@ impl Named {
             capabilities: capability.map(|it| it.origin.to_string()),
         }
     }
-
-    fn complete(&self, own: &mut Identity) {
-        fn placed<T>(value: T, place: &str) -> Placed<T> {
-            Placed { value, origin: Origin::Flag(place.into()) }
-        }
-        let tty = self.tty.as_ref();
-        own.tty = tty.map(|(path, place)| placed(Tty::Own(path.into()), place));
-        own.nice = self.nice.as_ref().map(|(nice, place)| placed(*nice, place));
-        own.oom_score_adj = self.oom_score_adj.as_ref().map(|(it, place)| placed(*it, place));
-        own.user = self.who.as_ref().map(|(who, place)| placed(who.clone(), place));
-        let cwd = self.cwd.as_ref();
-        own.cwd = cwd.map(|(cwd, place)| placed(Template::literal(cwd.as_str()), place));
-        let limit = Limit { resource: Resource { name: "", number: 0 }, soft: 0, hard: 0 };
-        own.limits = self.limits.iter().map(|place| placed(limit, place)).collect();
-        own.capabilities = self.capabilities.as_ref().map(|place| vec![placed(0, place)]);
-    }
 }
 
 /// A stand-in for a command.
-const STAND_IN: &str = "true";
+pub(super) const STAND_IN: &str = "true";
 
 /// Returns a time as the configuration has it.
 pub(super) fn time(time: Duration) -> String {
@@ -164,64 +147,6 @@ impl Recorded {
                 Some(test) => of_test(test),
                 None => of_unit(unit),
             }),
-        }
-    }
-
-    /// Returns the unit as a table of the configuration.
-    pub(super) fn table(&self) -> Json {
-        let (stage, name) = self.id.split_once('.').unwrap_or_default();
-        json!({ stage: { name: self.keys } })
-    }
-
-    /// Adds what the keys could not hold to a unit, unless other keys have set it.
-    pub(super) fn complete(&self, unit: &mut Unit) {
-        let literal = |words: &[String]| -> Vec<Template> {
-            words.iter().map(|text| Template::literal(text.as_str())).collect()
-        };
-        let stands_in = |words: &[Template]| matches!(words, [one] if one.source() == STAND_IN);
-        if matches!(&unit.command, Command::Exec(words) if stands_in(words)) {
-            unit.command = match &self.runs {
-                Runs::Exec(words) => Command::Exec(literal(words)),
-                Runs::Script(text) => Command::Script(text.into()),
-                Runs::File(path) => Command::File(path.into()),
-                Runs::Words(words) => Command::Words(words.iter().map(OsString::from).collect()),
-                Runs::Nothing => Command::Nothing,
-            };
-        }
-        let mut others = [&mut unit.pre_start, &mut unit.post_stop]
-            .map(|hook| hook.as_mut().map(|hook| &mut hook.exec));
-        let [pre_start, post_stop] = &mut others;
-        let reload = match unit.reload.as_mut().map(|reload| &mut reload.by) {
-            Some(ReloadBy::Exec(exec)) => Some(exec),
-            Some(ReloadBy::Signal(_)) | None => None,
-        };
-        let all = [pre_start.take(), post_stop.take(), reload];
-        for (exec, words) in all.into_iter().zip(&self.others) {
-            if let (Some(exec), Some(words)) = (exec, words)
-                && stands_in(exec)
-            {
-                *exec = literal(words);
-            }
-        }
-        self.named.complete(&mut unit.identity);
-        let named = |all: &[(String, Option<Condition>)]| {
-            let after = |(name, condition): &(String, Option<Condition>)| After {
-                unit: Placed { value: name.clone(), origin: Origin::Default },
-                condition: *condition,
-            };
-            all.iter().map(after).collect()
-        };
-        if unit.after.is_empty() {
-            unit.after = named(&self.after);
-        }
-        if unit.before.is_empty() {
-            unit.before = named(&self.before);
-        }
-        unit.form = self.form;
-        unit.origin = Origin::Flag(self.origin.as_str().into());
-        unit.command_at = Origin::Flag(self.command_at.as_str().into());
-        if let Some(test) = &mut unit.test {
-            test.absent.clone_from(&self.absent);
         }
     }
 }

@@ -321,9 +321,9 @@ impl Line {
         // the time to the millisecond, and the directory.
         let mut message = text("message");
         for (pattern, instead) in [
-            ("; its last output: .*", ""),
+            (r"; (its last output|the last output of \S+): .*", ""),
             (r"within 1.05 s: .*", "within 1.05 s"),
-            (r"was not ready in time: .*?(; before that|$)", "was not ready in time$1"),
+            (r"was not ready in time: .*?(; before that| <- |$)", "was not ready in time$1"),
             (r"(stopped by SIG\w+ from) .*", "$1"),
             (r"\d+(\.\d+)? s\b", "N s"),
             (r"pid=\d+", "pid=N"),
