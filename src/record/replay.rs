@@ -231,7 +231,8 @@ impl Player<'_> {
                 self.differs = Some(Difference { line, at, event, recorded, decided });
             }
         }
-        self.audience.decided(at, event, &actions, &self.graph);
+        // It also has the units of a graph that takes over just now.
+        self.audience.decided(at, event, &actions, self.engine.graph());
         self.decisions = (actions, 0);
         Ok(())
     }
