@@ -34,6 +34,16 @@ pub(super) fn ports(config: &Config) -> BTreeMap<u16, String> {
     ports
 }
 
+/// Returns whether trc makes directories or files for a unit that do not belong to root. By default,
+/// they belong to the user of the unit.
+pub(super) fn chown(unit: &Unit) -> bool {
+    let other = |name: &str| !["root", "0"].contains(&name);
+    let own = unit.identity.user.as_ref().is_some_and(|user| other(&user.value));
+    let dirs = unit.dirs.iter().map(|dir| &dir.value.owner);
+    let mut owners = dirs.chain(unit.files.iter().map(|file| &file.value.owner));
+    owners.any(|owner| owner.as_ref().map_or(own, |owner| other(&owner.value.user)))
+}
+
 /// Returns whether a host is this container.
 pub(super) fn is_here(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');

@@ -178,6 +178,14 @@ impl Rules<'_> {
                     );
                 }
             }
+            if probe.asking.asks_trc && config.control.socket == ControlSocket::None {
+                let text = format!(
+                    "{} asks trc, which has no socket: `control.socket` is false",
+                    probe.key
+                );
+                let help = "remove `control.socket`, or ask a unit of the container instead";
+                found.push(Diagnostic::warning(probe.place.clone(), text).help(help));
+            }
             if probe.asking.asks_trc
                 && config.control.socket == ControlSocket::Usual
                 && !it.variables.contains_key("TRC_SOCKET")
@@ -194,10 +202,11 @@ impl Rules<'_> {
                     probe.key
                 );
                 let help = if self.is_compose() {
-                    "add TRC_SOCKET: /tmp/trc.sock to `environment`, with a directory that the user may write to"
+                    "add TRC_SOCKET: /tmp/trc.sock to `environment`, and mount a tmpfs on /tmp if the root file \
+                     system is read-only"
                 } else {
-                    "add { name: TRC_SOCKET, value: /tmp/trc.sock } to `env`, with a directory that the user may \
-                     write to"
+                    "add { name: TRC_SOCKET, value: /tmp/trc.sock } to `env`, and mount an emptyDir on /tmp if the \
+                     root file system is read-only"
                 };
                 found.push(Diagnostic::warning(probe.place.clone(), text).help(help));
             }
@@ -333,6 +342,16 @@ impl Rules<'_> {
                     let name = harmless(&name.value);
                     say(format!("{} runs as {name}: for trc to stop it takes", unit.id()), &names);
                 }
+            }
+            let names = lacks(&["chown"]);
+            if let Some(unit) =
+                config.units.iter().find(|unit| !names.is_empty() && needs::chown(unit))
+            {
+                let id = unit.id();
+                say(
+                    format!("{id} gets `dirs` or `files` that do not belong to root, which takes"),
+                    &names,
+                );
             }
             let names = lacks(&["net_bind_service"]);
             let low = needs::low_ports(config);
