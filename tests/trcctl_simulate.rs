@@ -282,7 +282,7 @@ fn a_run_that_goes_on_without_a_unit_says_so() {
     let toml = "[async.a]\nexec = 'a'\n[async.b]\nexec = 'b'\non_failure = 'ignore'\n";
     let all = simulate(toml, &["--ends", "b:2@10s"]);
     let expected = "\n\nthe run goes on: nothing more happens after 10 s\n\
-                    async.b failed with status 2, and nobody restarts it\n";
+                    async.b failed with status 2, and nothing restarts it\n";
     assert!(all.ends_with(expected), "{all}");
 }
 
@@ -342,20 +342,23 @@ autostart = false
     let expected = "\
 UNIT          WHAT HAPPENS TO IT       THE CONTAINER                      RESTARTS
 async.db      exits with 1 after 10 s  restarts it                               1
+              exits with 0 after 10 s  restarts it                               1
               is killed after 10 s     restarts it                               1
               cannot be started        restarts it again and again              35
               is never ready           restarts it again and again               9
               ignores its stop signal  exits with 143, 5 s after SIGTERM         0
 async.mail    exits with 1 after 10 s  goes on without it                        0
+              exits with 0 after 10 s  exits with 143 after 10 s                 0
               is killed after 10 s     goes on without it                        0
               cannot be started        goes on without it                        0
               ignores its stop signal  exits with 143, 5 s after SIGTERM         0
 async.backup  exits with 1 after 10 s  never starts it                           0
+              exits with 0 after 10 s  never starts it                           0
               is killed after 10 s     never starts it                           0
               cannot be started        never starts it                           0
               ignores its stop signal  never starts it                           0
 
-after 3 of these 13 failures, the container goes on without the unit
+after 3 of these 16 failures, the container goes on without the unit
 ";
     assert_eq!(simulate(toml, &["--all-single-failures"]), expected);
     let rows = simulate(toml, &["--all-single-failures", "--format", "json"]);
@@ -370,7 +373,7 @@ after 3 of these 13 failures, the container goes on without the unit
         "reason": null,
         "restarts": 0,
     });
-    assert_eq!(rows[5], first);
+    assert_eq!(rows[6], first);
 }
 
 #[test]

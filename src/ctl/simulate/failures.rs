@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::config::{Stage, seconds};
 use crate::ctl::live::{Cell, Color, Look, table as columns};
 use crate::ctl::story::to_the_millisecond;
-use crate::engine::{Ended, Ending, PhaseName, SpawnStage};
+use crate::engine::{Ending, PhaseName, SpawnStage};
 use crate::graph::{Graph, Node, UnitId};
 use crate::signal::Signal;
 use crate::simulation::suppose::{Course, End, Stops, Story, suppose};
@@ -46,7 +46,9 @@ impl Failure {
         let after = if node.oneshot { ONE_SHOT } else { SERVICE };
         if !node.is_outside() {
             let fails = (1..=u8::MAX).find(|status| !node.succeeds_with(*status));
-            all.extend(fails.map(|status| Self::Exits(status, after)));
+            // A service that exits with 0 is down, whatever it says.
+            let well = (!node.oneshot && node.succeeds_with(0)).then_some(0);
+            all.extend(fails.into_iter().chain(well).map(|status| Self::Exits(status, after)));
             all.extend([Self::Killed(after), Self::NotStarted]);
         }
         all.extend(node.unit.ready.as_ref().map(|_| Self::NeverReady));
@@ -115,6 +117,8 @@ enum Outcome {
     WithoutIt,
     /// It goes on with the unit, which has failed in a way that trc does not act on.
     WithIt,
+    /// It goes on, and the unit runs again by its schedule.
+    NextTime,
     /// It goes on, as it would anyway.
     GoesOn,
     /// The unit does not run: it starts only if somebody asks for it, or its turn never comes.
@@ -122,7 +126,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    fn of(end: &End, usual: &End, id: UnitId, failure: Failure) -> Self {
+    fn of(end: &End, usual: &End, (id, scheduled): (UnitId, bool), failure: Failure) -> Self {
         let fate = end.units.iter().find(|fate| fate.unit == id);
         let Some(fate) = fate else { return Self::NeverRuns };
         let same = (end.status, end.at, &end.reason) == (usual.status, usual.at, &usual.reason);
@@ -135,9 +139,13 @@ impl Outcome {
         if end.status.is_some() {
             return Self::Exits;
         }
-        let failed = fate.last.ended.is_some_and(Ended::failed);
+        if scheduled {
+            return Self::NextTime;
+        }
+        let well = matches!(failure, Failure::Exits(0, _));
+        let down = fate.last.ended.is_some_and(|ended| ended.failed() || well);
         match fate.last.phase {
-            PhaseName::Ended if failed => Self::WithoutIt,
+            PhaseName::Ended if down => Self::WithoutIt,
             _ if fate.restarts >= MANY => Self::RestartsForever,
             PhaseName::Backoff | PhaseName::Retrying => Self::RestartsForever,
             _ if fate.restarts > 0 => Self::Restarts,
@@ -167,6 +175,7 @@ impl Outcome {
             Self::RestartsForever => "restarts-forever",
             Self::WithoutIt => "goes-on-without",
             Self::WithIt => "goes-on-with",
+            Self::NextTime => "next-time",
             Self::GoesOn => "goes-on",
             Self::NeverRuns => "never-runs",
         }
@@ -177,7 +186,7 @@ impl Outcome {
             Self::WithoutIt => Look::Bad,
             Self::RestartsForever | Self::WithIt => Look::Pending,
             Self::Restarts => Look::Good,
-            Self::Exits | Self::AsUsual | Self::GoesOn => Look::Plain,
+            Self::Exits | Self::AsUsual | Self::NextTime | Self::GoesOn => Look::Plain,
             Self::NeverRuns => Look::Dim,
         }
     }
@@ -214,6 +223,7 @@ impl Tried {
             (Outcome::RestartsForever, _) => "restarts it again and again".to_owned(),
             (Outcome::WithoutIt, _) => "goes on without it".to_owned(),
             (Outcome::WithIt, _) => "goes on with it".to_owned(),
+            (Outcome::NextTime, _) => "runs it again by its schedule".to_owned(),
             (Outcome::GoesOn, _) => "goes on".to_owned(),
             (Outcome::NeverRuns, _) => "never starts it".to_owned(),
         }
@@ -244,7 +254,7 @@ pub(super) fn all(graph: &Rc<Graph>, until: Duration) -> Vec<Tried> {
             tried.push(Tried {
                 unit: node.unit.id(),
                 failure,
-                outcome: Outcome::of(&end, &usual, id, failure),
+                outcome: Outcome::of(&end, &usual, (id, node.is_scheduled()), failure),
                 status: end.status,
                 at: end.at,
                 asked,

@@ -19,6 +19,7 @@ use super::here::here;
 use super::live::{Color, Look, complain, say};
 use super::story::{self, Moment, to_the_millisecond};
 use crate::config::{CommandLine, Environment, Loaded, load, seconds};
+use crate::engine::Ended;
 use crate::graph::Graph;
 use crate::simulation::suppose::{End, Fate, Story, suppose};
 use crate::status;
@@ -91,6 +92,12 @@ pub fn run(line: &CommandLine, environment: &Environment, options: &Options) -> 
     let until = options.until.unwrap_or(if options.all { TEN_MINUTES } else { HOUR });
     if until > LONGEST {
         return Err(format!("--for is longer than {} h", LONGEST.as_secs() / 3600));
+    }
+    if options.all && options.until.is_some() {
+        return Err(
+            "--for cannot be used with --all-single-failures, which simulates 10 minutes each"
+                .to_owned(),
+        );
     }
     if options.all {
         let tried = failures::all(&graph, until);
@@ -172,9 +179,13 @@ pub(super) fn last(graph: &Graph, end: &End, color: Color) -> String {
     add(look, &sentence);
     if end.status.is_none() {
         for fate in &end.units {
-            if let Some(ended) = fate.last.ended.filter(|ended| ended.failed()) {
+            let node = graph.node(fate.unit);
+            // A service that has exited with 0 is down, too; a job runs again.
+            let is_down = |ended: &Ended| ended.failed() || node.counts() && !node.oneshot;
+            let ended = fate.last.ended.filter(|ended| is_down(ended) && !node.is_scheduled());
+            if let Some(ended) = ended {
                 let how = words::reason::how(graph, ended);
-                let sentence = format!("{} {how}, and nobody restarts it", fate.last.name);
+                let sentence = format!("{} {how}, and nothing restarts it", fate.last.name);
                 add(Look::Bad, &sentence);
             }
         }

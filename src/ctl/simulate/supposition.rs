@@ -118,6 +118,9 @@ impl Supposition {
         if signal == Signal::KILL || signal == Signal::STOP {
             return Err(format!("no program gets to know of {signal}, and neither does trc"));
         }
+        if signal.number() == nix::libc::SIGCHLD {
+            return Err("SIGCHLD only tells trc that a process has exited".to_owned());
+        }
         Ok(Self(Kind::Signal(signal, time(at)?)))
     }
 

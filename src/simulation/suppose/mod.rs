@@ -98,7 +98,10 @@ pub(crate) fn suppose(
         at: world.now,
         status,
         reason: why.map(|why| why.text()),
-        rests: !ended && engine.next_deadline().is_none() && world.next().is_none(),
+        rests: !ended
+            && engine.next_deadline().is_none()
+            && world.next().is_none()
+            && !graph.ids().any(|id| graph.node(id).runs_by_schedule()),
         cut,
         units: graph.ids().map(fate).collect(),
     }
@@ -235,7 +238,9 @@ impl<'a> Run<'a> {
                 continue;
             }
             let (deadline, next) = (self.engine.next_deadline(), self.world.next());
-            let Some(time) = deadline.into_iter().chain(next).min() else { break };
+            let due = self.is_due_later().then_some(Duration::MAX);
+            let times = deadline.into_iter().chain(next).chain(due);
+            let Some(time) = times.min() else { break };
             if time > until {
                 self.world.now = until;
                 break;
@@ -251,6 +256,12 @@ impl<'a> Run<'a> {
             }
         }
         true
+    }
+
+    /// Returns whether schedules start units again, even if the story does not tell when.
+    fn is_due_later(&self) -> bool {
+        let graph = self.engine.graph();
+        graph.ids().any(|id| graph.node(id).runs_by_schedule())
     }
 
     fn step(&mut self, event: Event, listener: &mut dyn Listener) {
