@@ -228,10 +228,62 @@ fn a_stop_from_outside_comes_again_at_its_time() {
 #[test]
 fn a_value_that_does_not_fit_is_said_with_its_key() {
     let outcome = recorded(FAILS).run();
-    let (status, text) = ask_with(&outcome.path("record"), &["async.db.restart.mx=4"]);
+    for (value, why) in [
+        (
+            "async.db.restart.mx=4",
+            "--with does not fit the recorded run\nerror: unknown key `mx` in `[async.db]`\n  --> --with async.db.restart.mx=4",
+        ),
+        ("async.db.restart.max", "--with async.db.restart.max: expected KEY=VALUE"),
+    ] {
+        let (status, text) = ask_with(&outcome.path("record"), &[value]);
+        assert_eq!(status, Some(64), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[test]
+fn what_the_record_cannot_tell_is_said() {
+    let up = format!("script = '{NEVER}'\n");
+    let late = format!("[async.x]\nready = {{ file = '/no/such', within = '50ms' }}\n{up}");
+    let outcome = recorded(&late).run();
+    let (_, text) = ask_with(&outcome.path("record"), &["async.x.ready.within=1s"]);
+    assert!(text.contains("async.x was not ready within 1 s"), "{text}");
+    assert!(text.contains("Not simulated: trc has stopped async.x after 0.0"), "{text}");
+
+    let toml = format!("[async.x]\n{up}[test.t]\nexec = 'true'\n");
+    let outcome = recorded(&toml).arg("--test").run();
+    let (status, text) = ask_with(&outcome.path("record"), &["wait=all"]);
     assert_eq!(status, Some(64), "{text}");
-    let why = "--with does not fit the recorded run\nerror: unknown key `mx` in `[async.db]`\n  --> --with async.db.restart.mx=4";
-    assert!(text.contains(why), "{text}");
+    assert!(text.contains("what tests find cannot be simulated"), "{text}");
+
+    let changed = fs::read_to_string(outcome.path("record")).unwrap();
+    let (head, rest) = changed.split_once('\n').unwrap();
+    let changed = format!(
+        "{}\n{rest}",
+        head.replace("\"testing\":{\"strict\":false,\"allowed\":{}}", "\"testing\":null")
+    );
+    fs::write(outcome.path("changed"), changed).unwrap();
+    let (status, text) = ask_with(&outcome.path("changed"), &["wait=all"]);
+    assert_eq!(status, Some(64), "{text}");
+    assert!(text.contains("the engine decides something else than is recorded"), "{text}");
+}
+
+#[test]
+fn the_command_line_of_boot_is_that_of_the_simulated_run() {
+    let trc = recorded("").args(&["-B", "set -- sh -c 'exit 4'"]).args(&["sh", "-c", "exit 3"]);
+    let outcome = trc.run();
+    same(outcome.status(4));
+    let (_, text) = ask_with(&outcome.path("record"), &["wait=all"]);
+    assert!(text.contains("\ntrc exits with 4 after "), "{text}");
+    assert!(text.contains("Not simulated: a boot script has changed the command line"), "{text}");
+}
+
+#[test]
+fn a_list_can_be_emptied() {
+    let toml = "wait = 'all'\n[async.a]\nexec = 'false'\n[async.b]\nafter = { a = 'succeeded' }\nexec = 'true'\n";
+    let outcome = recorded(toml).run();
+    let (_, text) = ask_with(&outcome.path("record"), &["async.b.after=[]"]);
+    assert!(text.contains("Launching on the background: b: true"), "{text}");
 }
 
 #[test]
@@ -277,6 +329,33 @@ fn a_record_that_cannot_be_written_is_said_before_anything_runs() {
                 .stderr_has(why);
         },
     );
+}
+
+#[test]
+fn the_record_of_the_run_before_is_kept() {
+    let trc = recorded("[sync.x]\nexec = 'true'\n").file("record", "the run before\n");
+    let outcome = trc.run();
+    same(outcome.status(0));
+    assert_eq!(fs::read_to_string(outcome.path("record.old")).unwrap(), "the run before\n");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(outcome.path("record")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// As `docker exec` starts it, with the variables of the container.
+#[test]
+fn a_second_trc_leaves_the_record_to_the_first() {
+    let running = recorded(&format!("[async.x]\nscript = '{NEVER}'\n")).spawn();
+    running.wait_for("ready");
+    let second = Trc::toml("[sync.y]\nexec = 'echo second'\n")
+        .env("TRC_RECORD", running.path("record"))
+        .run();
+    second.status(0).stdout_has("second\n");
+    second.stderr_has("another trc writes its record to the file in TRC_RECORD; this run has none");
+    running.signal(TERM);
+    let text = same(running.finish().status(143));
+    assert!(!text.contains("sync.y"), "{text}");
 }
 
 #[test]

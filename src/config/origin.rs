@@ -47,6 +47,24 @@ impl fmt::Display for Origin {
     }
 }
 
+impl Origin {
+    /// Returns the place for people, without the value that a flag gives to a variable of units.
+    #[must_use]
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Override(text) if is_of_variable(text) => {
+                format!("--config {}", text.split_once('=').map_or("", |(key, _)| key.trim_end()))
+            }
+            origin => origin.to_string(),
+        }
+    }
+}
+
+/// Returns whether the key of `KEY=VALUE` is that of a variable: `env.NAME` or `STAGE.UNIT.env.NAME`.
+fn is_of_variable(text: &str) -> bool {
+    text.split_once('=').is_some_and(|(key, _)| key.split('.').any(|part| part.trim() == "env"))
+}
+
 /// A value with its origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Placed<T> {

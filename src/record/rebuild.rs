@@ -36,8 +36,8 @@ impl Recorded {
         json!({ stage: { name: self.keys } })
     }
 
-    /// Adds what the keys could not hold to a unit, unless other keys have set it.
-    pub(super) fn complete(&self, unit: &mut Unit) {
+    /// Adds what the keys could not hold to a unit, unless these `KEY=VALUE` set it.
+    pub(super) fn complete(&self, unit: &mut Unit, set: &[String]) {
         let literal = |words: &[String]| -> Vec<Template> {
             words.iter().map(|text| Template::literal(text.as_str())).collect()
         };
@@ -74,10 +74,11 @@ impl Recorded {
             };
             all.iter().map(after).collect()
         };
-        if unit.after.is_empty() {
+        let is_set = |key: &str| set.iter().any(|it| it.starts_with(&format!("{}.{key}", self.id)));
+        if !is_set("after") {
             unit.after = named(&self.after);
         }
-        if unit.before.is_empty() {
+        if !is_set("before") {
             unit.before = named(&self.before);
         }
         unit.form = self.form;

@@ -1,5 +1,8 @@
 //! Decides a recorded run again.
 
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -97,12 +100,37 @@ pub(crate) struct Replayed {
     pub events: usize,
     /// The time of the last event.
     pub until: Tick,
+    /// Whether it is the record of a test run.
+    pub tested: bool,
     /// How the record ends.
     pub tail: Tail,
     /// The exit status of the run, if it has ended.
     pub status: Option<u8>,
     /// The states of the units over time.
     pub timeline: Timeline,
+}
+
+/// The number of entries among which the process of a start is looked for.
+const NEAR: usize = 10_000;
+/// The largest file that is read, in bytes: that of a record, and of its last lines.
+const LARGEST: u64 = 80 << 20;
+
+/// Returns the contents of a file that may be a record. A FIFO or a device is none, however long its
+/// reader would wait.
+///
+/// # Errors
+/// Returns why the file cannot be read, or is too large.
+pub(crate) fn load(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is larger than any record"));
+    }
+    Ok(text)
 }
 
 /// Reads the lines of a record, with their numbers. A last line without its end does not count.
@@ -166,7 +194,7 @@ pub(crate) fn replay(
             Entry::Step(step) => {
                 player.step(*line, Duration::from_nanos(step.at), &step.event, &step.then)?;
             }
-            Entry::Offer(offered) => player.offer(offered)?,
+            Entry::Offer(offered) => player.offer(*line, offered)?,
             Entry::Said(said) => {
                 let level = said.level.parse().unwrap_or(log::Level::Info);
                 let unit = said.unit.filter(|id| player.knows(*id));
@@ -185,7 +213,17 @@ pub(crate) fn replay(
     let timeline = super::timeline(&player.engine, player.at, tail == Tail::Ended);
     let Player { head, differs, events, at: until, .. } = player;
     let (by, pid) = (head.trc.clone(), head.pid);
-    Ok(Replayed { by, pid, differs, events, until, tail, status, timeline })
+    Ok(Replayed {
+        by,
+        pid,
+        tested: head.settings.is_tested(),
+        differs,
+        events,
+        until,
+        tail,
+        status,
+        timeline,
+    })
 }
 
 struct Player<'a> {
@@ -207,7 +245,7 @@ struct Player<'a> {
 
 impl Player<'_> {
     fn knows(&self, id: UnitId) -> bool {
-        id.0 < self.graph.nodes.len()
+        id.0 < self.graph.nodes.len().min(self.engine.graph().nodes.len())
     }
 
     fn step(
@@ -279,7 +317,8 @@ impl Player<'_> {
         next: &[(usize, Entry)],
         line: fn(&Graph, UnitId, i32) -> Line,
     ) {
-        let pid = next.iter().find_map(|(_, entry)| match entry {
+        // It follows at once.
+        let pid = next.iter().take(NEAR).find_map(|(_, entry)| match entry {
             Entry::Step(step) => match step.event {
                 Event::Forked { unit, pid } if unit == id => Some(Some(pid)),
                 Event::SpawnFailed { unit, .. } if unit == id => Some(None),
@@ -292,12 +331,15 @@ impl Player<'_> {
         }
     }
 
-    fn offer(&mut self, offered: &Offered) -> Result<(), Unplayable> {
+    fn offer(&mut self, line: usize, offered: &Offered) -> Result<(), Unplayable> {
         let graph = offered.settings.graph(self.path, &[]).map_err(Unplayable::Settings)?;
         let spare = if offered.reload { self.engine.spare() } else { Vec::new() };
         let graph = Graph { transparent: false, ..graph.over_reusing(self.engine.graph(), &spare) };
         let graph = Rc::new(graph);
         let replaced = offered.replaced.clone();
+        if replaced.iter().any(|id| id.0 >= graph.nodes.len()) {
+            return Err(Unplayable::NoUnit(line));
+        }
         if offered.keep {
             self.engine.offer_for_good(Rc::clone(&graph), replaced);
         } else {

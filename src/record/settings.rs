@@ -99,12 +99,15 @@ impl Settings {
         let units = self.units.iter().map(Recorded::table);
         let tables = std::iter::once(self.keys.clone()).chain(units).collect();
         let mut loaded = load_tables(path, tables, &line).map_err(|it| it.beside(Vec::new()))?;
+        let known: BTreeMap<&str, &Recorded> =
+            self.units.iter().map(|unit| (unit.id.as_str(), unit)).collect();
+        let set: Vec<String> = with.iter().map(|it| it.to_string_lossy().into_owned()).collect();
         for unit in &mut loaded.config.units {
-            if let Some(recorded) = self.units.iter().find(|it| it.id == unit.id()) {
-                recorded.complete(unit);
+            if let Some(recorded) = known.get(unit.id().as_str()) {
+                recorded.complete(unit, &set);
             }
         }
-        if loaded.config.exit.own.is_empty() {
+        if !set.iter().any(|it| it.starts_with("exit.unit")) {
             let own = self.own.iter().cloned();
             loaded.config.exit.own =
                 own.map(|value| Placed { value, origin: Origin::Default }).collect();
@@ -112,6 +115,13 @@ impl Settings {
         let graph = Graph::build(&loaded.config).map_err(|wrong| loaded.illustrate(wrong))?;
         let allowed = self.testing.as_ref().map(|it| it.allowed.clone()).unwrap_or_default();
         Ok(Graph { transparent: graph.transparent && self.transparent, allowed, ..graph })
+    }
+
+    /// Returns whether they are those of a test run.
+    #[cfg(feature = "ctl")]
+    #[must_use]
+    pub(crate) fn is_tested(&self) -> bool {
+        self.testing.is_some()
     }
 
     /// Returns the log level of the run.

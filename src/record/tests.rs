@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::Settings;
 use crate::config::{
-    Check, Command, Config, Diagnostic, Identity, Origin, Placed, Probe, Schedule, Template, Test,
-    Unit, UnitRef,
+    Check, Command, Config, Diagnostic, FaultKind, Identity, Origin, Placed, Probe, Schedule,
+    Template, Test, Unit, UnitRef,
 };
 use crate::graph::Graph;
 
@@ -95,6 +95,10 @@ fn bare_test(mut test: Test) -> Test {
     test.fault.iter_mut().for_each(|fault| {
         fault.origin = Origin::Default;
         place(&mut fault.value.unit);
+        // It makes no difference to these, and no file can have it.
+        if matches!(fault.value.kind, FaultKind::Down | FaultKind::Restart) {
+            fault.value.restarts = None;
+        }
     });
     test.during.iter_mut().for_each(|during| {
         during.origin = Origin::Default;

@@ -75,10 +75,10 @@ pub(super) struct Named {
 impl Named {
     fn of(own: &Identity) -> Self {
         let tty = own.tty.as_ref().and_then(|tty| match &tty.value {
-            Tty::Own(path) => Some((path.display().to_string(), tty.origin.to_string())),
+            Tty::Own(path) => Some((path.display().to_string(), tty.origin.place())),
             Tty::No => None,
         });
-        let number = |it: &Placed<i32>| (it.value, it.origin.to_string());
+        let number = |it: &Placed<i32>| (it.value, it.origin.place());
         let who = own.user.as_ref().or(own.group.as_ref());
         let who = who.or_else(|| own.groups.as_ref()?.first());
         let cwd = own.cwd.as_ref();
@@ -87,10 +87,10 @@ impl Named {
             tty,
             nice: own.nice.as_ref().map(number),
             oom_score_adj: own.oom_score_adj.as_ref().map(number),
-            who: who.map(|who| (who.value.clone(), who.origin.to_string())),
-            cwd: cwd.map(|cwd| (lossy(&cwd.value.source()), cwd.origin.to_string())),
-            limits: own.limits.first().map(|limit| limit.origin.to_string()),
-            capabilities: capability.map(|it| it.origin.to_string()),
+            who: who.map(|who| (who.value.clone(), who.origin.place())),
+            cwd: cwd.map(|cwd| (lossy(&cwd.value.source()), cwd.origin.place())),
+            limits: own.limits.first().map(|limit| limit.origin.place()),
+            capabilities: capability.map(|it| it.origin.place()),
         }
     }
 }
@@ -121,8 +121,8 @@ impl Recorded {
         Self {
             id: unit.id(),
             form: unit.form,
-            origin: unit.origin.to_string(),
-            command_at: unit.command_at.to_string(),
+            origin: unit.origin.place(),
+            command_at: unit.command_at.place(),
             runs: match &unit.command {
                 Command::Exec(exec) => Runs::Exec(words(exec)),
                 Command::Script(text) => Runs::Script(lossy(text)),

@@ -128,7 +128,7 @@ fn life(arguments: Vec<OsString>) -> u8 {
         os::guard::keep_from_units();
     }
     let record = match record.as_deref().map(Recorder::open).transpose() {
-        Ok(record) => record,
+        Ok(record) => record.map(|it| it.ok_or(())),
         Err(why) => return refuse(format, &[why]),
     };
     supervise(loaded, graph, signals, (told.as_deref(), record), (base, shell))
@@ -138,7 +138,7 @@ fn supervise(
     loaded: Loaded,
     graph: Graph,
     signals: Signals,
-    (told, record): (Option<&OsStr>, Option<Recorder>),
+    (told, record): (Option<&OsStr>, Option<Result<Recorder, ()>>),
     (base, shell): (Environment, LazyShell),
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
@@ -172,8 +172,10 @@ fn supervise(
     if let Some((live, reports)) = drill {
         supervisor.drills(live, reports);
     }
-    if let Some(record) = record {
-        supervisor.record_to(record);
+    match record {
+        Some(Ok(record)) => supervisor.record_to(record),
+        Some(Err(())) => supervisor.has_no_record(),
+        None => {}
     }
     supervisor.introduce();
     supervisor.listen();

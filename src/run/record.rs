@@ -1,13 +1,15 @@
 //! The record of a run, which goes to a file: `TRC_RECORD`.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::Serialize;
 
-use super::os::trusted;
+use super::os::trusted::{self, Place};
 use crate::config::{Diagnostic, Origin, reason};
 use crate::record::Entry;
 use crate::words::Unwritten;
@@ -22,7 +24,7 @@ const NOT_REGULAR: &str = "it is not a regular file";
 pub(super) struct Recorder {
     path: PathBuf,
     /// The file, until the record is full or cannot be written.
-    file: Option<File>,
+    file: Option<Flock<File>>,
     /// The lines that were not written yet: those of one turn of the loop.
     lines: Vec<u8>,
     /// The number of bytes that the record may still get.
@@ -34,18 +36,16 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Creates the file, or empties it.
+    /// Creates the file, which only trc's user can read. A file that is there already, such as the
+    /// record of the run before a restart of the container, gets the ending `.old`. Returns `None` if
+    /// another trc records to the file, such as one that `docker exec` has started with the variables
+    /// of the container.
     ///
     /// # Errors
     /// Returns why there is no such file. A record goes to a regular file, because trc would have to
     /// wait for the reader of anything else.
-    pub(super) fn open(path: &Path) -> Result<Self, Diagnostic> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
-        let regular = |file: File| {
-            let known = file.metadata()?;
-            known.is_file().then_some(file).ok_or_else(|| io::Error::other(NOT_REGULAR))
-        };
-        let file = trusted::open(path, flags).and_then(regular).map_err(|error| {
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, Diagnostic> {
+        let file = fresh(path).map_err(|error| {
             // A directory, and a FIFO that nobody reads: open(2).
             let other = matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO));
             let why = if other { NOT_REGULAR.to_owned() } else { reason(&error) };
@@ -53,7 +53,9 @@ impl Recorder {
             Diagnostic::error(Origin::Variable("TRC_RECORD".into()), why.to_string())
         })?;
         let (lines, path) = (Vec::new(), path.to_owned());
-        Ok(Self { path, file: Some(file), lines, room: LARGEST, acted: 0, lost: None })
+        let new =
+            |file| Self { path, file: Some(file), lines, room: LARGEST, acted: 0, lost: None };
+        Ok(file.map(new))
     }
 
     /// Adds a line.
@@ -98,5 +100,40 @@ impl Recorder {
             self.lines.clear();
         }
         self.lost.take().map(|error| (self.path.clone(), reason(&error)))
+    }
+}
+
+/// Returns an empty file that this trc alone writes, unless another one writes it.
+fn fresh(path: &Path) -> io::Result<Option<Flock<File>>> {
+    let place = trusted::locate(path)?;
+    let Some(file) = locked(&place)? else { return Ok(None) };
+    if file.metadata()?.len() == 0 {
+        return Ok(Some(file));
+    }
+    let mut old = place.name().to_owned();
+    old.push(".old");
+    // The runtime may have mounted the file itself.
+    if place.rename(place.name(), &old).is_err() {
+        file.set_len(0)?;
+        return Ok(Some(file));
+    }
+    locked(&place)
+}
+
+/// Opens or creates a file, and locks it.
+fn locked(place: &Place) -> io::Result<Option<Flock<File>>> {
+    let file = place.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?;
+    if place.is_of_proc() || !file.metadata()?.is_file() {
+        return Err(io::Error::other(NOT_REGULAR));
+    }
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => {
+            // A record tells more than everybody may know. It may be on a file system without modes.
+            _ = file.set_permissions(Permissions::from_mode(0o600));
+            Ok(Some(file))
+        }
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        // Not every file system has locks.
+        Err((_, errno)) => Err(errno.into()),
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Observed<'a> {
     NoSyslog(&'a std::path::Path, NoSocket),
     /// Somebody runs this program as a unit.
     Executes(UnitId, &'a Asker, &'a str),
+    /// Another trc writes the record of its run to the file that was meant for this one.
+    RecordTaken,
     /// The record of the run could not be written on to this file, for this reason.
     RecordLost(&'a std::path::Path, &'a str),
     /// A signal asked for a reload, and the configuration has not changed.
@@ -174,6 +176,11 @@ pub(crate) fn observed(graph: &Graph, observed: &Observed<'_>) -> Line {
             let program = shown(program);
             let message = format!("{} asked to run {program} as {}", asker(graph, by), name(unit));
             Line::about(Level::Info, EventName::Requested, *unit, message)
+        }
+        Observed::RecordTaken => {
+            let message =
+                "another trc writes its record to the file in TRC_RECORD; this run has none";
+            Line::of_run(Level::Warn, EventName::Log, message)
         }
         Observed::RecordLost(path, why) => {
             let path = path.display();

@@ -1,9 +1,12 @@
 //! What a recorded run tells of its units: how their processes behaved, and which signals trc got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::engine::{Action, Ending, Event, Notice, Outcome, Purpose, SpawnStage, Target, Tick};
+use crate::config::seconds;
+use crate::engine::{
+    Action, Ending, Event, Fact, Notice, Outcome, Purpose, SpawnStage, Target, Tick,
+};
 use crate::graph::{Graph, UnitId};
 use crate::signal::Signal;
 use crate::simulation::suppose::{Behavior, Course, Stops, Story};
@@ -18,8 +21,10 @@ pub(super) struct Learnt {
     signals: Vec<(Tick, Signal)>,
     dues: Vec<(Tick, String)>,
     until: Tick,
-    /// Whether people have asked for something, which cannot be simulated.
-    pub requests: bool,
+    /// What cannot be simulated, each as a sentence.
+    notes: BTreeSet<String>,
+    /// Whether the run stops.
+    stops: bool,
 }
 
 /// What was learnt of a unit.
@@ -29,8 +34,8 @@ struct Unit {
     /// Whether its next process is that of its `pre_start`.
     prepares: bool,
     pre_start: Option<(Duration, Ending)>,
-    /// When its `pre_start` was started.
-    pre_started: Option<Tick>,
+    /// When its `pre_start` was started, and whether trc has stopped it.
+    pre_started: Option<(Tick, bool)>,
     post_stop: Option<(Duration, bool)>,
     /// When its `post_stop` was started.
     post_started: Option<Tick>,
@@ -76,11 +81,8 @@ impl Life {
         let was_seen = self.ends.is_some() || self.told.is_some();
         Behavior {
             fails: self.fails,
-            ready: match self.ready {
-                None if was_seen => None,
-                None => usual.ready,
-                ready => ready,
-            },
+            // Until the end of the record, it was not ready.
+            ready: if self.executed.is_some() { self.ready } else { usual.ready },
             ends: match self.ends {
                 None if self.executed.is_some() && was_seen => None,
                 None => usual.ends,
@@ -116,7 +118,7 @@ impl Learnt {
             Event::Forked { unit, .. } => {
                 let unit = self.unit(graph, *unit);
                 if unit.prepares {
-                    unit.pre_started = Some(now);
+                    unit.pre_started = Some((now, false));
                 } else {
                     unit.lives.push(Life::default());
                 }
@@ -138,20 +140,17 @@ impl Learnt {
             }
             Event::Exited { unit, ending, .. } => {
                 let unit = self.unit(graph, *unit);
-                if let Some(since) = unit.pre_started.take() {
-                    unit.pre_start = Some((now.saturating_sub(since), *ending));
+                if let Some((since, stopped)) = unit.pre_started.take() {
+                    if !stopped {
+                        unit.pre_start = Some((now.saturating_sub(since), *ending));
+                    }
                 } else if let Some(life) = unit.lives.last_mut() {
                     life.ends(now, *ending);
                 }
             }
             Event::Notified { unit, notice: Notice::Ready }
             | Event::Probed { unit, purpose: Purpose::Ready, outcome: Outcome::Passed, .. } => {
-                let outside = graph.node(*unit).is_outside();
-                let unit = self.unit(graph, *unit);
-                if outside && unit.lives.is_empty() {
-                    unit.lives.push(Life { executed: Some(Duration::ZERO), ..Life::default() });
-                }
-                if let Some(life) = unit.lives.last_mut() {
+                if let Some(life) = self.life(graph, *unit) {
                     life.ready = life.ready.or(Some(life.since(now)));
                 }
             }
@@ -170,21 +169,48 @@ impl Learnt {
                     unit.post_stop = Some((now.saturating_sub(since), *succeeded));
                 }
             }
-            // A unit that signals trc may not do so again.
-            Event::Signal { signal, sender } if sender.asker.unit.is_none() => {
-                self.signals.push((now, *signal));
+            Event::Signal { signal, sender } => match sender.asker.unit {
+                None => self.signals.push((now, *signal)),
+                Some(id) => {
+                    let name = graph.node(id).unit.id();
+                    self.note(format!("{name} has sent trc {signal} in this run"));
+                }
+            },
+            Event::Notified { unit, notice: Notice::Extend(_) } => {
+                let name = graph.node(*unit).unit.id();
+                self.note(format!("{name} has asked for more time in this run"));
+            }
+            Event::Settled { words: Some(_) } => {
+                self.note("a boot script has changed the command line in this run".to_owned());
+            }
+            Event::Reload { .. } => {
+                self.note("the configuration was reloaded in this run".to_owned());
             }
             Event::Due { unit } => self.dues.push((now, graph.node(*unit).unit.id())),
-            Event::Request { .. }
-            | Event::Cancel { .. }
-            | Event::Shutdown { .. }
-            | Event::Reload { .. } => self.requests = true,
+            Event::Request { .. } | Event::Cancel { .. } | Event::Shutdown { .. } => {
+                self.note("somebody has asked trc for something in this run".to_owned());
+            }
             _ => {}
         }
     }
 
     fn action(&mut self, now: Tick, action: &Action, graph: &Graph) {
         match action {
+            Action::Tell(Fact::Stopping) => self.stops = true,
+            Action::Probe(id, Purpose::Ready) if graph.node(*id).is_outside() => {
+                let unit = self.unit(graph, *id);
+                if unit.lives.is_empty() {
+                    unit.lives.push(Life { executed: Some(now), ..Life::default() });
+                }
+            }
+            Action::Tell(Fact::Unhealthy { unit, .. }) => {
+                let health = graph.node(*unit).unit.health.as_ref();
+                let before = health.map_or(Duration::ZERO, |it| it.every * it.failures);
+                if let Some(life) = self.life(graph, *unit) {
+                    let since = life.since(now).saturating_sub(before);
+                    life.sick.get_or_insert((since, None));
+                }
+            }
             Action::Spawn(id) => self.unit(graph, *id).prepares = false,
             Action::PreStart(id) => self.unit(graph, *id).prepares = true,
             Action::PostStop(id, ..) => self.unit(graph, *id).post_started = Some(now),
@@ -200,14 +226,40 @@ impl Learnt {
                 | Target::Rest(id, _)
                 | Target::All(id)) = target;
                 let (stop, signal) = (graph.node(*id).stop_signal, *signal);
-                let Some(life) = self.life(graph, *id) else { return };
+                let (fatal, stops) = (signal == stop || signal == Signal::KILL, self.stops);
+                let name = graph.node(*id).unit.id();
+                let unit = self.unit(graph, *id);
+                if let Some((_, stopped)) = &mut unit.pre_started {
+                    *stopped = true;
+                    return;
+                }
+                let Some(life) = unit.lives.last_mut() else { return };
+                let is_new = fatal && life.told.is_none();
+                let lasted = life.since(now);
                 life.killed |= signal == Signal::KILL;
-                if signal == stop || signal == Signal::KILL {
+                if fatal {
                     life.told.get_or_insert(now);
+                }
+                if is_new && !stops {
+                    let lasted = seconds(Duration::from_millis(
+                        u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+                    ));
+                    self.note(format!(
+                        "trc has stopped {name} after {lasted}: nobody knows what it would have done later"
+                    ));
                 }
             }
             _ => {}
         }
+    }
+
+    fn note(&mut self, note: String) {
+        self.notes.insert(note);
+    }
+
+    /// Returns what cannot be simulated, each as a sentence.
+    pub(super) fn notes(&self) -> impl Iterator<Item = &String> {
+        self.notes.iter()
     }
 
     /// Returns the story of a run of another graph in which all units behave as they did. Processes

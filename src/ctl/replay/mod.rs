@@ -17,8 +17,10 @@ use super::story::{self, Moment, to_the_millisecond};
 use crate::config::seconds;
 use crate::engine::{Action, Event, Tick};
 use crate::graph::Graph;
-use crate::record::replay::{Audience, Difference, Replayed, Tail, Told, Unplayable, read, replay};
-use crate::record::{Entry, Head};
+use crate::record::replay::{
+    Audience, Difference, Replayed, Tail, Told, Unplayable, load, read, replay,
+};
+use crate::record::{Entry, Settings};
 use crate::simulation::suppose::suppose;
 use learn::Learnt;
 
@@ -58,7 +60,10 @@ impl Audience for Seen {
 /// Returns why the file cannot be read or replayed.
 pub fn run(path: &Path, options: &Options) -> Result<u8, String> {
     let unreadable = |why: String| format!("cannot replay {}: {why}", path.display());
-    let text = std::fs::read(path).map_err(|error| unreadable(crate::config::reason(&error)))?;
+    if let Some(other) = options.with.iter().find(|it| !it.as_encoded_bytes().contains(&b'=')) {
+        return Err(format!("--with {}: expected KEY=VALUE", other.display()));
+    }
+    let text = load(path).map_err(|error| unreadable(crate::config::reason(&error)))?;
     let mut seen = Seen::default();
     let why = |why: Unplayable| unreadable(unplayable(&why));
     let entries = read(&text).map_err(why)?;
@@ -71,29 +76,44 @@ pub fn run(path: &Path, options: &Options) -> Result<u8, String> {
         });
         return Ok(u8::from(replayed.differs.is_some()));
     }
+    if replayed.tested {
+        return Err(unreadable(
+            "what tests find cannot be simulated, so --with is not for test runs".to_owned(),
+        ));
+    }
+    if replayed.differs.is_some() {
+        let why = "the engine decides something else than is recorded, so the record does not tell what would \
+                   have come; replay it without --with to see the difference";
+        return Err(unreadable(why.to_owned()));
+    }
     let Some((_, Entry::Head(head))) = entries.first() else {
         return Err(why(Unplayable::NoRecord));
     };
-    with(path, head, &replayed, &seen.learnt, options)?;
+    // Boot scripts may have set another command line.
+    let settled = entries.iter().rev().find_map(|(_, entry)| match entry {
+        Entry::Offer(offered) if !offered.reload => Some(&offered.settings),
+        _ => None,
+    });
+    with(path, (settled.unwrap_or(&head.settings), head.chance), &replayed, &seen.learnt, options)?;
     Ok(0)
 }
 
 /// Simulates the run with other values, with units that behave as they did.
 fn with(
     path: &Path,
-    head: &Head,
+    (settings, chance): (&Settings, u64),
     replayed: &Replayed,
     learnt: &Learnt,
     options: &Options,
 ) -> Result<(), String> {
-    let graph = head.settings.graph(path, &options.with).map_err(|wrong| {
+    let graph = settings.graph(path, &options.with).map_err(|wrong| {
         let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         format!("--with does not fit the recorded run\n{}", wrong.join("\n"))
     });
     let graph = graph.map_err(|why| why.replace("--config ", "--with "))?;
-    let (graph, level) = (Rc::new(graph), head.settings.level());
+    let (graph, level) = (Rc::new(graph), settings.level());
     let mut lines = Vec::new();
-    let end = suppose(&graph, head.chance, &learnt.story(&graph), &mut |at, line| {
+    let end = suppose(&graph, chance, &learnt.story(&graph), &mut |at, line| {
         if line.level <= level {
             lines.push(Moment::new(at, line, &graph));
         }
@@ -108,9 +128,10 @@ fn with(
     for line in wrap(&format!("Recorded: {}", ending(replayed)), width()) {
         _ = writeln!(text, "{}", options.color.paint(Look::Dim, &line));
     }
-    if learnt.requests {
-        let note = "People have asked trc for something in this run, which is not simulated.";
-        _ = writeln!(text, "{}", options.color.paint(Look::Dim, note));
+    for note in learnt.notes() {
+        for line in wrap(&format!("Not simulated: {note}"), width()) {
+            _ = writeln!(text, "{}", options.color.paint(Look::Pending, &line));
+        }
     }
     say(&text);
     Ok(())

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::super::live::{NoAnswer, Trc};
 use crate::record::Entry;
-use crate::record::replay::{read, replay};
+use crate::record::replay::{load, read, replay};
 use crate::report::timeline::{Life, Need, Phase, Timeline};
 use crate::wire::{self, Ask, Drawing};
 
@@ -69,7 +69,7 @@ pub(super) fn file(path: &Path) -> Result<Timeline, String> {
     let got = if path == Path::new("-") {
         std::io::stdin().read_to_end(&mut text).map(|_| ())
     } else {
-        std::fs::read(path).map(|read| text = read)
+        load(path).map(|read| text = read)
     };
     got.map_err(|why| format!("cannot read {shown}: {}", crate::config::reason(&why)))?;
     if let Some(timeline) = of_record(path, &text) {

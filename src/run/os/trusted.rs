@@ -222,6 +222,11 @@ impl Place {
         Ok(Self { dir, name: name.into(), of_proc: self.of_proc })
     }
 
+    /// Returns whether the name is in `/proc`.
+    pub(crate) fn is_of_proc(&self) -> bool {
+        self.of_proc
+    }
+
     /// Renames a file within the directory.
     ///
     /// # Errors

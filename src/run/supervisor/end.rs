@@ -34,6 +34,11 @@ pub(super) enum Course {
 impl Supervisor {
     /// Ends everything after a panic, as well as that can be done without the engine.
     pub(crate) fn abandon(&mut self) {
+        // Whoever looks for the bug needs the event that has led to it.
+        if let Some((at, event)) = self.stepping.take() {
+            self.record_step(at, &event, &[]);
+        }
+        self.write_record();
         self.course = Course::Abandoned;
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());

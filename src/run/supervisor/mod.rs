@@ -43,6 +43,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::RandomState;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::birthmark::Birthmarks;
 use super::capture::LogFile;
@@ -129,6 +130,8 @@ pub(super) struct Supervisor {
     chance: u64,
     /// The record of the run, if somebody has asked for one.
     record: Option<Rc<RefCell<Recorder>>>,
+    /// The event that the engine takes in at the moment, if there is a record.
+    stepping: Option<(Duration, Event)>,
 }
 
 impl Supervisor {
@@ -186,6 +189,7 @@ impl Supervisor {
             before: None,
             chance,
             record: None,
+            stepping: None,
         }
     }
 
@@ -242,9 +246,9 @@ impl Supervisor {
             let mut actions = Vec::new();
             let tick = self.clock.tell(now());
             self.steps += 1;
-            let recorded = self.record.is_some().then(|| event.clone());
+            self.stepping = self.record.is_some().then(|| (tick, event.clone()));
             self.engine.step(tick, event, &mut actions);
-            if let Some(event) = recorded {
+            if let Some((tick, event)) = self.stepping.take() {
                 self.record_step(tick, &event, &actions);
             }
             let count = actions.len();

@@ -35,6 +35,11 @@ impl Supervisor {
         });
     }
 
+    /// Logs that another trc has the record.
+    pub(in crate::run) fn has_no_record(&self) {
+        self.observed(&Observed::RecordTaken);
+    }
+
     /// Adds an entry to the record, if there is one.
     fn recorded<T: Serialize>(&self, entry: impl FnOnce(&Self) -> T) {
         if let Some(record) = &self.record {
