@@ -485,7 +485,7 @@ fn the_old_file_is_whole_if_trc_is_killed_while_it_writes_the_new_one() {
         let (trace, inject) =
             (format!("trace={call}"), format!("inject={call}:error=EINTR:signal=SIGKILL:when=1"));
         let words = ["strace", "-f", "-o", "/dev/null", "-e", &trace, "-e", &inject];
-        let running = trc.wrap(&words).spawn();
+        let running = trc.wrap(&words).unrecorded().spawn();
         running.wait_for_end();
         assert_eq!(fs::read_to_string(running.path("conf")).unwrap(), "the old text", "{call}");
         running.finish().status(137);

@@ -1,12 +1,11 @@
 //! The record of a run, which goes to a file: `TRC_RECORD`.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Write as _};
+use std::fs::{File, Permissions, TryLockError};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use serde::Serialize;
 
 use super::os::trusted::{self, Place};
@@ -24,7 +23,7 @@ const NOT_REGULAR: &str = "it is not a regular file";
 pub(super) struct Recorder {
     path: PathBuf,
     /// The file, until the record is full or cannot be written.
-    file: Option<Flock<File>>,
+    file: Option<File>,
     /// The lines that were not written yet: those of one turn of the loop.
     lines: Vec<u8>,
     /// The number of bytes that the record may still get.
@@ -104,7 +103,7 @@ impl Recorder {
 }
 
 /// Returns an empty file that this trc alone writes, unless another one writes it.
-fn fresh(path: &Path) -> io::Result<Option<Flock<File>>> {
+fn fresh(path: &Path) -> io::Result<Option<File>> {
     let place = trusted::locate(path)?;
     let Some(file) = locked(&place)? else { return Ok(None) };
     if file.metadata()?.len() == 0 {
@@ -121,19 +120,26 @@ fn fresh(path: &Path) -> io::Result<Option<Flock<File>>> {
 }
 
 /// Opens or creates a file, and locks it.
-fn locked(place: &Place) -> io::Result<Option<Flock<File>>> {
+fn locked(place: &Place) -> io::Result<Option<File>> {
     let file = place.open(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_APPEND)?;
     if place.is_of_proc() || !file.metadata()?.is_file() {
         return Err(io::Error::other(NOT_REGULAR));
     }
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(file) => {
-            // A record tells more than everybody may know. It may be on a file system without modes.
-            _ = file.set_permissions(Permissions::from_mode(0o600));
-            Ok(Some(file))
+    if is_taken(&file) {
+        return Ok(None);
+    }
+    // A record tells more than everybody may know. The file system may have no modes.
+    _ = file.set_permissions(Permissions::from_mode(0o600));
+    Ok(Some(file))
+}
+
+/// Locks a file: flock(2). Returns whether somebody else has locked it. Not every file system has locks.
+fn is_taken(file: &File) -> bool {
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return true,
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(()) | Err(TryLockError::Error(_)) => return false,
         }
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        // Not every file system has locks.
-        Err((_, errno)) => Err(errno.into()),
     }
 }
