@@ -69,8 +69,8 @@ pub(crate) fn replay(path: &Path) -> Result<Value, String> {
 
 /// Returns the messages of trc's own lines.
 fn own_lines(stream: &[u8], pid: i64) -> Vec<String> {
-    let own =
-        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[(main|boot|async|sync|test|halt)/\d+\]: (.*)$";
+    // A unit that shares the stream may have written the beginning of the line.
+    let own = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d trc \[(main|boot|async|sync|test|halt)/\d+\]: (.*)$";
     let own = Regex::new(own).unwrap();
     let text = String::from_utf8_lossy(stream);
     let lines = text.lines().filter_map(|line| own.captures(line.trim_end_matches('\r')));
