@@ -111,6 +111,8 @@ fn fresh(path: &Path) -> io::Result<Option<File>> {
     }
     let mut old = place.name().to_owned();
     old.push(".old");
+    // If a rename replaces a file, ext4 writes the data to the disk first, which takes its time.
+    _ = place.beside(&old)?.remove();
     // The runtime may have mounted the file itself.
     if place.rename(place.name(), &old).is_err() {
         file.set_len(0)?;
