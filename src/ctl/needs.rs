@@ -36,6 +36,7 @@ pub(super) fn ports(config: &Config) -> BTreeMap<u16, String> {
 
 /// Returns whether trc makes directories or files for a unit that do not belong to root. By default,
 /// they belong to the user of the unit.
+#[cfg(feature = "ctl")]
 pub(super) fn chown(unit: &Unit) -> bool {
     let other = |name: &str| !["root", "0"].contains(&name);
     let own = unit.identity.user.as_ref().is_some_and(|user| other(&user.value));
