@@ -167,7 +167,7 @@ fn a_replay_that_decides_something_else_shows_where() {
     let text = String::from_utf8(stdout).unwrap();
     assert_eq!(status.code(), Some(1), "{text}");
     for part in
-        ["the engine decides something else after ", "  recorded  Tell(", "Restarting", "GaveUp"]
+        ["the engine decides differently after ", "  recorded  Tell(", "Restarting", "GaveUp"]
     {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -265,7 +265,7 @@ fn what_the_record_cannot_tell_is_said() {
     fs::write(outcome.path("changed"), changed).unwrap();
     let (status, text) = ask_with(&outcome.path("changed"), &["wait=all"]);
     assert_eq!(status, Some(64), "{text}");
-    assert!(text.contains("the engine decides something else than is recorded"), "{text}");
+    assert!(text.contains("the engine decides differently than is recorded"), "{text}");
 }
 
 #[test]

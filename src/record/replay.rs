@@ -293,10 +293,8 @@ impl Player<'_> {
             Action::TakeOver => self.graph = Rc::clone(self.engine.graph()),
             Action::Tell(Fact::Unheard { .. }) if self.head.terminal => {}
             Action::Tell(fact) => {
-                let own = matches!(fact, Fact::NotStarted { .. });
                 for line in words::fact(&self.graph, fact) {
-                    let own = own || line.unit.is_none() && line.level <= log::Level::Warn;
-                    if !self.head.silent || own {
+                    if !self.head.silent || words::concerns_trc(fact, &line) {
                         self.tell_line(line);
                     }
                 }

@@ -41,7 +41,7 @@ use journal::Journal;
 use os::localtime;
 use os::signals::Signals;
 use prepare::{Environment, LazyShell};
-use record::Recorder;
+use record::Recording;
 use report::Reporter;
 use supervisor::Supervisor;
 
@@ -127,8 +127,8 @@ fn life(arguments: Vec<OsString>) -> u8 {
     if !graph.transparent {
         os::guard::keep_from_units();
     }
-    let record = match record.as_deref().map(Recorder::open).transpose() {
-        Ok(record) => record.map(|it| it.ok_or(())),
+    let record = match Recording::open(record.as_deref()) {
+        Ok(record) => record,
         Err(why) => return refuse(format, &[why]),
     };
     supervise(loaded, graph, signals, (told.as_deref(), record), (base, shell))
@@ -138,7 +138,7 @@ fn supervise(
     loaded: Loaded,
     graph: Graph,
     signals: Signals,
-    (told, record): (Option<&OsStr>, Option<Result<Recorder, ()>>),
+    (told, record): (Option<&OsStr>, Recording),
     (base, shell): (Environment, LazyShell),
 ) -> u8 {
     let journal = journal(loaded.config.log.format, loaded.config.log.level);
@@ -172,11 +172,7 @@ fn supervise(
     if let Some((live, reports)) = drill {
         supervisor.drills(live, reports);
     }
-    match record {
-        Some(Ok(record)) => supervisor.record_to(record),
-        Some(Err(())) => supervisor.has_no_record(),
-        None => {}
-    }
+    supervisor.record(record);
     supervisor.introduce();
     supervisor.listen();
     supervisor.listen_to_syslog();

@@ -19,6 +19,28 @@ const LARGEST: usize = 64 << 20;
 
 const NOT_REGULAR: &str = "it is not a regular file";
 
+/// Whether the run is recorded.
+pub(super) enum Recording {
+    /// Nobody has asked for a record.
+    Off,
+    /// Another trc records to the file, such as one that `docker exec` has started with the variables
+    /// of the container.
+    Taken,
+    /// The record goes to a file.
+    On(Recorder),
+}
+
+impl Recording {
+    /// Opens the file for the record, if somebody has asked for one.
+    ///
+    /// # Errors
+    /// Returns why there is no such file.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Diagnostic> {
+        let Some(path) = path else { return Ok(Self::Off) };
+        Ok(Recorder::open(path)?.map_or(Self::Taken, Self::On))
+    }
+}
+
 /// The file that gets a line for each event.
 pub(super) struct Recorder {
     path: PathBuf,
@@ -37,13 +59,12 @@ pub(super) struct Recorder {
 impl Recorder {
     /// Creates the file, which only trc's user can read. A file that is there already, such as the
     /// record of the run before a restart of the container, gets the ending `.old`. Returns `None` if
-    /// another trc records to the file, such as one that `docker exec` has started with the variables
-    /// of the container.
+    /// another trc records to the file.
     ///
     /// # Errors
     /// Returns why there is no such file. A record goes to a regular file, because trc would have to
     /// wait for the reader of anything else.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, Diagnostic> {
+    fn open(path: &Path) -> Result<Option<Self>, Diagnostic> {
         let file = fresh(path).map_err(|error| {
             // A directory, and a FIFO that nobody reads: open(2).
             let other = matches!(error.raw_os_error(), Some(libc::EISDIR | libc::ENXIO));

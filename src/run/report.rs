@@ -89,10 +89,8 @@ impl Reporter {
     /// Logs what has become of a unit, or of the run. In a test run, the findings say what was
     /// wrong.
     pub(super) fn tell(&self, graph: &Graph, fact: &Fact) {
-        // In transparent mode, trc logs only what concerns itself.
-        let own = matches!(fact, Fact::NotStarted { .. });
         for line in words::fact(graph, fact) {
-            if !self.silent || own || (line.unit.is_none() && line.level <= Level::Warn) {
+            if !self.silent || words::concerns_trc(fact, &line) {
                 self.write(Some(graph), &line);
             }
         }

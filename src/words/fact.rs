@@ -296,6 +296,13 @@ pub(crate) fn fact(graph: &Graph, fact: &Fact) -> Vec<Line> {
     vec![line]
 }
 
+/// Returns whether a line about a fact is in the log of a transparent trc, which has only what concerns
+/// trc itself.
+pub(crate) fn concerns_trc(fact: &Fact, line: &Line) -> bool {
+    let not_started = matches!(fact, Fact::NotStarted { .. });
+    not_started || line.unit.is_none() && line.level <= Level::Warn
+}
+
 /// Returns which unit trc stops, and how. For TrivialRC's own forms, the line is TrivialRC's.
 fn stopping(graph: &Graph, id: UnitId, prepares: bool, within: Duration) -> Line {
     let node = graph.node(id);

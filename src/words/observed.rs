@@ -14,7 +14,7 @@ use super::some;
 use super::unwritten::Unwritten;
 use crate::config::shown;
 use crate::engine::{Asker, Ended, Ending, How, Purpose, TestEnd};
-use crate::graph::{Graph, UnitId};
+use crate::graph::{Graph, Node, UnitId};
 
 /// One thing that trc found out.
 pub(crate) enum Observed<'a> {
@@ -125,6 +125,20 @@ impl Why {
             _ = write!(text, "; could not be killed: {}", some(named));
         }
         text
+    }
+}
+
+/// Returns what there is to say if no unit of a graph starts by itself.
+pub(crate) fn nothing_starts(graph: &Graph) -> Option<Observed<'static>> {
+    let mut nodes = graph.order.iter().map(|id| graph.node(*id));
+    if graph.order.is_empty() {
+        None
+    } else if nodes.clone().all(Node::is_outside) {
+        Some(Observed::OnlyExternal)
+    } else if nodes.all(|node| node.is_outside() || node.idle) {
+        Some(Observed::OnlyIdle)
+    } else {
+        None
     }
 }
 

@@ -538,6 +538,11 @@ impl Running {
         times_said(&self.shared.lock(), text) > 0
     }
 
+    /// Waits for the exit of trc, but no longer than this. Returns whether it has exited.
+    pub(crate) fn ends_within(&self, limit: Duration) -> bool {
+        self.wait_while_until(Instant::now() + limit, |state| state.ended.is_none())
+    }
+
     /// Waits until a condition outside trc holds.
     #[track_caller]
     pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) -> &Self {

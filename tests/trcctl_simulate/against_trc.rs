@@ -439,11 +439,7 @@ fn real(story: &Story) -> (Vec<Line>, i32, String) {
     running.wait_for("The wait policy");
     let begun = Instant::now();
     for at in &story.signals {
-        while begun.elapsed() < *at && !running.ended() {
-            let rest = at.saturating_sub(begun.elapsed());
-            thread::sleep(rest.min(Duration::from_millis(5)));
-        }
-        if running.ended() {
+        if running.ends_within(at.saturating_sub(begun.elapsed())) {
             break;
         }
         running.signal_if_there(TERM);

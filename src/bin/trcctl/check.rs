@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::{check, cli};
 
-use crate::{TEMPLATE, arguments};
+use crate::{TEMPLATE, arguments, format};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -69,14 +68,7 @@ pub(crate) fn command() -> Command {
                 .help("Treat warnings as errors")
                 .action(ArgAction::SetTrue),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("text|json|sarif|github")
-                .hide_possible_values(true)
-                .help("How to print errors and warnings [default: text]")
-                .value_parser(PossibleValuesParser::new(check::Format::WORDS.map(|(word, _)| word))),
-        )
+        .arg(format::of_findings())
 }
 
 /// Runs the command. Returns the exit status.
@@ -96,6 +88,6 @@ fn options(arguments: &ArgMatches) -> check::Options {
         dockerfile: arguments.get_one("dockerfile").cloned(),
         grace: arguments.get_one("grace").copied(),
         strict: arguments.get_flag("strict"),
-        format: check::Format::named(arguments.get_one::<String>("format").map(String::as_str)),
+        format: format::findings(arguments),
     }
 }

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use trc::client::{check, cli, lint};
+use trc::client::{cli, lint};
 
-use crate::{TEMPLATE, arguments};
+use crate::{TEMPLATE, arguments, format};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -33,7 +32,7 @@ pub(crate) fn command() -> Command {
                trcctl lint --service web compose.yaml     Only one service\n  \
                helm template shop | trcctl lint -         What helm makes of a chart\n\n\
              Exit status:\n  \
-               0   the files fit to the configuration\n  \
+               0   the files fit the configuration\n  \
                64  the command line is wrong, or no container in the files can run trc\n  \
                78  there are errors or, with --strict, warnings; or the configuration has errors",
         )
@@ -67,14 +66,7 @@ pub(crate) fn command() -> Command {
                 .help("Treat warnings as errors")
                 .action(ArgAction::SetTrue),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("text|json|sarif|github")
-                .hide_possible_values(true)
-                .help("How to print errors and warnings [default: text]")
-                .value_parser(PossibleValuesParser::new(check::Format::WORDS.map(|(word, _)| word))),
-        )
+        .arg(format::of_findings())
         .args(own)
 }
 
@@ -88,7 +80,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
         names: arguments.get_many("service").unwrap_or_default().cloned().collect(),
         root: arguments.get_one("root").cloned(),
         strict: arguments.get_flag("strict"),
-        format: check::Format::named(arguments.get_one::<String>("format").map(String::as_str)),
+        format: format::findings(arguments),
     };
     lint::run(&line, &environment, &options).map_err(wrong)
 }

@@ -4,6 +4,7 @@ mod check;
 mod color;
 mod completions;
 mod explain;
+mod format;
 mod graph;
 mod lint;
 mod live;

@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::replay::{self, Options};
 
-use crate::{TEMPLATE, color};
+use crate::{TEMPLATE, color, format};
 
 /// Returns the command.
 pub(crate) fn command() -> Command {
@@ -27,7 +26,7 @@ pub(crate) fn command() -> Command {
                trcctl replay run.trc --with async.db.restart.max=5        Show what would have come instead\n\n\
              Exit status:\n  \
                0   the engine decides the same again, or --with was given\n  \
-               1   it decides something else; the output shows the first difference\n  \
+               1   it decides differently; the output shows the first difference\n  \
                64  the command line is wrong, or FILE is not a record",
         )
         .arg(
@@ -45,14 +44,7 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(OsString))
                 .action(ArgAction::Append),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("text|json")
-                .help("How to print it [default: text]")
-                .hide_possible_values(true)
-                .value_parser(PossibleValuesParser::new(["text", "json"])),
-        )
+        .arg(format::argument())
         .arg(color::argument())
 }
 
@@ -61,7 +53,7 @@ pub(crate) fn run(arguments: &ArgMatches) -> Result<u8, clap::Error> {
     let file = arguments.get_one::<PathBuf>("file").expect("clap demands it");
     let options = Options {
         with: arguments.get_many("with").into_iter().flatten().cloned().collect(),
-        json: arguments.get_one::<String>("format").is_some_and(|word| word == "json"),
+        json: format::is_json(arguments),
         color: color::asked(arguments),
     };
     replay::run(file, &options).map_err(|why| command().error(ErrorKind::ValueValidation, why))

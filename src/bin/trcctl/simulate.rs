@@ -1,12 +1,11 @@
 //! The command line of `trcctl simulate`.
 
-use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use trc::client::simulate::{self, Options, Supposition};
 use trc::client::{check, cli, live};
 
-use crate::{TEMPLATE, arguments, color};
+use crate::{TEMPLATE, arguments, color, format};
 
 /// Reads a supposition.
 type Reader = fn(&str) -> Result<Supposition, String>;
@@ -74,7 +73,7 @@ pub(crate) fn command() -> Command {
         Arg::new(name).long(name).help(help).action(ArgAction::SetTrue)
     };
     Command::new("simulate")
-        .about("Show what trc would do if units exited, hung or were never ready")
+        .about("Show what trc would do if units exited, were never ready or ignored their stop signal")
         .help_template(TEMPLATE)
         .before_help(
             "`trcctl simulate` reads the same files and variables as trc, but starts nothing: trc's own engine\n\
@@ -92,7 +91,7 @@ pub(crate) fn command() -> Command {
                trcctl simulate --signal TERM@20s           Stop the run, as `docker stop` does\n  \
                trcctl simulate --ends db:SIGKILL@10s       Kill a unit\n  \
                trcctl simulate --ends db:1@10s+            Let each process of it fail\n  \
-               trcctl simulate --never-ready web           Let a unit hang\n  \
+               trcctl simulate --never-ready web           Let a unit never be ready\n  \
                trcctl simulate --all-single-failures       Try every failure of every unit\n  \
                trcctl simulate --ends db:1@5s --expect 1   In CI: fail unless trc exits with 1\n\n\
              Exit status:\n  \
@@ -128,14 +127,7 @@ pub(crate) fn command() -> Command {
                 .help("Let the delays of restarts, which trc leaves to chance, come out differently")
                 .value_parser(value_parser!(u64)),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("text|json")
-                .help("How to print it [default: text]")
-                .hide_possible_values(true)
-                .value_parser(PossibleValuesParser::new(["text", "json"])),
-        )
+        .arg(format::argument())
         .arg(color::argument())
         .args(own)
 }
@@ -163,7 +155,7 @@ fn options(arguments: &ArgMatches) -> Options {
         suppositions: SUPPOSITIONS.iter().flat_map(|(name, ..)| of(name)).collect(),
         until: arguments.get_one("for").copied(),
         all: arguments.get_flag("all-single-failures"),
-        json: arguments.get_one::<String>("format").is_some_and(|word| word == "json"),
+        json: format::is_json(arguments),
         expect: arguments.get_one("expect").copied(),
         chance: arguments.get_one("chance").copied().unwrap_or(0),
         color: color::asked(arguments),

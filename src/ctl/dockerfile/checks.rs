@@ -1,4 +1,4 @@
-//! What a Dockerfile says that does not fit to the configuration.
+//! What a Dockerfile says that does not fit the configuration.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -44,7 +44,7 @@ impl Dockerfile {
         Ok(Self { path: path.to_owned(), text, instructions })
     }
 
-    /// Returns what does not fit to the configuration.
+    /// Returns what does not fit the configuration.
     pub(super) fn remarks(
         &self,
         loaded: &Loaded,

@@ -321,8 +321,7 @@ impl Rules<'_> {
             lacking.map(|name| name.to_ascii_uppercase()).collect()
         };
         let mut say = |why: String, names: &[String]| {
-            let text =
-                format!("{why} {}, which {} does not have", names.join(" and "), self.shown());
+            let text = format!("{why}, but {} does not have {}", self.shown(), names.join(" and "));
             let help = format!("add {} to {add}", names.join(", "));
             found.push(Diagnostic::warning(place.clone(), text).help(help));
         };
@@ -335,12 +334,12 @@ impl Rules<'_> {
                 let names = lacks(&["setuid", "setgid"]);
                 if !names.is_empty() {
                     let (id, name) = (unit.id(), harmless(&name.value));
-                    say(format!("{id} runs as {name}: to change users takes"), &names);
+                    say(format!("{id} runs as {name}, so trc has to change users"), &names);
                 }
                 let names = lacks(&["kill"]);
                 if !names.is_empty() {
                     let name = harmless(&name.value);
-                    say(format!("{} runs as {name}: for trc to stop it takes", unit.id()), &names);
+                    say(format!("trc has to stop {}, which runs as {name}", unit.id()), &names);
                 }
             }
             let names = lacks(&["chown"]);
@@ -349,7 +348,7 @@ impl Rules<'_> {
             {
                 let id = unit.id();
                 say(
-                    format!("{id} gets `dirs` or `files` that do not belong to root, which takes"),
+                    format!("trc has to change the owner of the `dirs` or `files` of {id}"),
                     &names,
                 );
             }
@@ -358,7 +357,7 @@ impl Rules<'_> {
             if let Some((port, unit, _)) =
                 low.first().filter(|_| !names.is_empty() && !it.low_ports)
             {
-                say(format!("{} listens on port {port}, which takes", unit.id()), &names);
+                say(format!("{} listens on port {port}, which is below 1024", unit.id()), &names);
             }
         }
         for unit in &config.units {
@@ -366,7 +365,7 @@ impl Rules<'_> {
             let kept = kept.filter_map(|it| CAPABILITIES.get(usize::from(it.value)).copied());
             let names = lacks(&kept.collect::<Vec<_>>());
             if !names.is_empty() {
-                say(format!("`capabilities` of {} keeps", unit.id()), &names);
+                say(format!("`capabilities` of {} keeps more than there is", unit.id()), &names);
             }
         }
     }

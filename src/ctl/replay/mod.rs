@@ -82,7 +82,7 @@ pub fn run(path: &Path, options: &Options) -> Result<u8, String> {
         ));
     }
     if replayed.differs.is_some() {
-        let why = "the engine decides something else than is recorded, so the record does not tell what would \
+        let why = "the engine decides differently than is recorded, so the record does not tell what would \
                    have come; replay it without --with to see the difference";
         return Err(unreadable(why.to_owned()));
     }
@@ -193,7 +193,7 @@ fn told(lines: &[Moment], replayed: &Replayed, color: Color) -> String {
     let Difference { line, at, event, recorded, decided } = difference;
     let after = seconds(Duration::from_secs_f64(to_the_millisecond(*at)));
     let sentence =
-        format!("the engine decides something else after {after} (line {line} of the record)");
+        format!("the engine decides differently after {after} (line {line} of the record)");
     _ = writeln!(text, "\n{}", color.paint(Look::Bad, &sentence));
     let all = |list: &[String]| match list {
         [] => "nothing".to_owned(),

@@ -107,7 +107,7 @@ fn of_record(path: &Path, text: &[u8]) -> Option<Result<Timeline, String>> {
         match replayed.differs {
             None => Ok(replayed.timeline),
             Some(difference) => Err(format!(
-                "trcctl decides the run otherwise after {:.3} s than trc {}, which has written the record; \
+                "trcctl decides the run differently after {:.3} s than trc {}, which has written the record; \
                  use the trcctl of that version",
                 difference.at.as_secs_f64(),
                 replayed.by

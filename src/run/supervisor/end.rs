@@ -34,11 +34,6 @@ pub(super) enum Course {
 impl Supervisor {
     /// Ends everything after a panic, as well as that can be done without the engine.
     pub(crate) fn abandon(&mut self) {
-        // Whoever looks for the bug needs the event that has led to it.
-        if let Some((at, event)) = self.stepping.take() {
-            self.record_step(at, &event, &[]);
-        }
-        self.write_record();
         self.course = Course::Abandoned;
         processes::signal_all(libc::SIGTERM, &self.writers());
         processes::signal_all(libc::SIGCONT, &self.writers());
@@ -47,6 +42,11 @@ impl Supervisor {
         self.syslog = None;
         self.outlive(crate::graph::STOP_TIMEOUT);
         self.end_all(crate::engine::UNKILLABLE_AFTER);
+        // Whoever looks for the bug needs the event that has led to it.
+        if let Some((at, event)) = self.stepping.take() {
+            self.record_step(at, &event, &[]);
+        }
+        self.write_record();
         self.reporter.journal().flush_at_exit(self.last_flush());
     }
 

@@ -55,14 +55,14 @@ use super::report::Reporter;
 use super::stream::flush_deadline;
 use crate::config::{Loaded, Stage};
 use crate::engine::{Action, Engine, Event, Fact};
-use crate::graph::{Graph, Node, UnitId};
+use crate::graph::{Graph, UnitId};
 use crate::run::os::chance::chance;
 use crate::run::os::children::become_subreaper;
 use crate::run::os::clock::now;
 use crate::run::os::memory;
 use crate::run::os::signals::Signals;
 use crate::run::os::terminal::Terminal;
-use crate::words::Observed;
+use crate::words::{self, Observed};
 use children::{Child, Children, Role};
 use clock::Clock;
 use control::Control;
@@ -198,13 +198,11 @@ impl Supervisor {
         if let Err(why) = become_subreaper() {
             self.observed(&Observed::NoSubreaper(why.desc()));
         }
-        let mut nodes = self.graph.order.iter().map(|id| self.graph.node(*id));
         if self.graph.order.is_empty() {
             self.observed(&Observed::NothingToRun(&self.loaded.config.work_dir));
-        } else if nodes.clone().all(Node::is_outside) {
-            self.observed(&Observed::OnlyExternal);
-        } else if nodes.all(|node| node.is_outside() || node.idle) {
-            self.observed(&Observed::OnlyIdle);
+        }
+        if let Some(observed) = words::nothing_starts(&self.graph) {
+            self.observed(&observed);
         }
         self.observed(&Observed::WaitPolicy(self.loaded.config.wait.trivialrc()));
     }

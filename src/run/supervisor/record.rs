@@ -11,12 +11,17 @@ use crate::engine::{Action, Event};
 use crate::graph::{Graph, UnitId};
 use crate::record::{Entry, Head, Offered, Settings, Step, VERSION};
 use crate::run::os::clock::wall;
-use crate::run::record::Recorder;
+use crate::run::record::Recording;
 use crate::words::{self, Observed, Why};
 
 impl Supervisor {
-    /// Records the run from its beginning.
-    pub(in crate::run) fn record_to(&mut self, recorder: Recorder) {
+    /// Records the run from its beginning, if it is to be recorded.
+    pub(in crate::run) fn record(&mut self, recording: Recording) {
+        let recorder = match recording {
+            Recording::Off => return,
+            Recording::Taken => return self.observed(&Observed::RecordTaken),
+            Recording::On(recorder) => recorder,
+        };
         let recorder = Rc::new(RefCell::new(recorder));
         let began = wall().duration_since(UNIX_EPOCH);
         self.reporter.record(Rc::clone(&recorder));
@@ -33,11 +38,6 @@ impl Supervisor {
                 settings: Settings::of(&run.graph, run.loaded.config.log.level),
             }))
         });
-    }
-
-    /// Logs that another trc has the record.
-    pub(in crate::run) fn has_no_record(&self) {
-        self.observed(&Observed::RecordTaken);
     }
 
     /// Adds an entry to the record, if there is one.

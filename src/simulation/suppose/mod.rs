@@ -109,18 +109,9 @@ pub(crate) fn suppose(
 
 /// Returns what trc says before anything happens.
 fn beginning(graph: &Graph) -> Vec<Line> {
-    let is_outside = |id: &UnitId| graph.node(*id).is_outside();
-    let is_idle = |id: &UnitId| is_outside(id) || graph.node(*id).idle;
-    let none = if graph.order.is_empty() {
-        None
-    } else if graph.order.iter().all(is_outside) {
-        Some(Observed::OnlyExternal)
-    } else if graph.order.iter().all(is_idle) {
-        Some(Observed::OnlyIdle)
-    } else {
-        None
-    };
-    let all = none.into_iter().chain([Observed::WaitPolicy(graph.wait.trivialrc())]);
+    let all = words::nothing_starts(graph)
+        .into_iter()
+        .chain([Observed::WaitPolicy(graph.wait.trivialrc())]);
     all.map(|observed| words::observed(graph, &observed)).collect()
 }
 
